@@ -1,0 +1,84 @@
+# bulkhead.hardening: `make help` lists what there is.
+
+PYTHON   ?= python3
+BUILD    := build
+VENV     := $(BUILD)/venv
+BIN      := $(abspath $(VENV))/bin
+NAME     ?=
+COUNT    ?= 1
+
+SYSTEM_PACKAGES := ca-certificates git openssh-client python3-venv
+LAB_PACKAGES    := debian-archive-keyring e2fsprogs mmdebstrap qemu-system-x86 qemu-utils
+BROWSER_PACKAGES := chromium fonts-dejavu-core
+
+export PATH := $(BIN):$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(abspath $(BUILD))/collections
+export ANSIBLE_INJECT_FACT_VARS := false
+export ANSIBLE_HOST_KEY_CHECKING := true
+export ANSIBLE_DEPRECATION_WARNINGS := true
+export ANSIBLE_LOCALHOST_WARNING := false
+export PYTHONPATH := $(abspath tests)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all audit lint sanity unit lab-up lab-ssh lab-down tools lab-packages browser-packages clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: tools lab-packages ## audit a careless container host, harden it, audit it again (INVENTORY=… for your own hosts)
+	python -m demo $(if $(INVENTORY),--inventory $(INVENTORY))
+
+test: tools lab-packages browser-packages lint sanity ## everything: lint, sanity, unit tests, molecule scenarios on virtual machines
+	python -m pytest
+
+test-all: tools lab-packages browser-packages lint sanity ## the same on every platform, with the slow scenarios
+	python -m pytest --all-platforms
+
+audit: tools ## audit this machine, read-only
+	ansible-playbook -i localhost, -c local playbooks/audit.yml -e posture_audit_report_directory=$(abspath $(BUILD))/audit
+
+lab-up: tools lab-packages ## start virtual machines: NAME=debian-13 [COUNT=n]
+	python -m lab up --count $(COUNT) $(NAME)
+
+lab-ssh: tools ## log in to one: NAME=debian-13
+	@python -m lab ssh $(NAME)
+
+lab-down: tools ## end them: [NAME=…]
+	python -m lab down $(NAME)
+
+lint: tools ## yamllint, ansible-lint (production), ruff, mypy (strict), changelog
+	yamllint --strict .
+	ruff check .
+	ruff format --check .
+	mypy -p ansible_collections.bulkhead.hardening.plugins -p lab
+	antsibull-changelog lint
+	ansible-lint
+
+sanity: tools ## ansible-test sanity
+	python -m sanity
+
+unit: tools ## the tests that need no virtual machine
+	python -m pytest -m "not lab and not browser"
+
+tools: $(VENV)/.complete $(BUILD)/collections/ansible_collections/bulkhead/hardening
+
+$(VENV)/.complete: tests/requirements.txt tests/bootstrap.sh
+	@tests/bootstrap.sh $(SYSTEM_PACKAGES)
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	@touch $@
+
+# Ansible and the tests import the collection by its full name; the link makes the checkout that collection.
+$(BUILD)/collections/ansible_collections/bulkhead/hardening:
+	@mkdir -p $(@D)
+	@ln -s $(CURDIR) $@
+
+lab-packages:
+	@tests/bootstrap.sh $(LAB_PACKAGES)
+
+browser-packages:
+	@tests/bootstrap.sh $(BROWSER_PACKAGES)
+
+clean: ## remove what was built (lab machines are ended first)
+	@if [ -d $(BUILD)/lab ]; then python -m lab down; fi
+	rm -rf $(BUILD)
