@@ -7,7 +7,7 @@ BIN      := $(abspath $(VENV))/bin
 NAME     ?=
 COUNT    ?= 1
 
-SYSTEM_PACKAGES := ca-certificates git openssh-client python3-venv
+SYSTEM_PACKAGES := ca-certificates git openssh-client python3-venv shellcheck
 LAB_PACKAGES    := debian-archive-keyring e2fsprogs mmdebstrap qemu-system-x86 qemu-utils
 BROWSER_PACKAGES := chromium fonts-dejavu-core
 
