@@ -1,0 +1,137 @@
+"""``python -m demo [--inventory FILE]``: audit, harden, audit again, and show the two side by side.
+
+Without an inventory the host is a virtual machine made careless for the purpose and ended afterwards. With one, the
+same three playbooks run on the hosts it names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_table import before_after_table
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+BUILD = CHECKOUT / "build" / "demo"
+LAB = BUILD / "lab"
+MACHINE = "demo"
+PLATFORM = "debian-13"
+STARTED = time.monotonic()
+
+
+def say(text: str) -> None:
+    """One line of progress, with the minutes since the start."""
+    minutes, seconds = divmod(int(time.monotonic() - STARTED), 60)
+    print(f"\n=== [{minutes:2d}:{seconds:02d}] {text}", flush=True)
+
+
+def run(*command: str | Path, **environment: str) -> None:
+    """Run a command in the checkout, its output shown as it comes.
+
+    Raises:
+        SystemExit: the command failed; its own output has said why.
+    """
+    ended = subprocess.run(command, cwd=CHECKOUT, env={**os.environ, **environment}, check=False)
+    if ended.returncode:
+        shown = " ".join(str(part) for part in command)
+        raise SystemExit(f"demo: `{shown}` ended with status {ended.returncode}")
+
+
+def playbook(name: str | Path, inventory: Path, **variables: str) -> None:
+    """Run a playbook with the given variables on the inventory."""
+    path = name if isinstance(name, Path) else CHECKOUT / "playbooks" / f"{name}.yml"
+    run("ansible-playbook", "-i", inventory, path, "--extra-vars", json.dumps(variables))
+
+
+@contextlib.contextmanager
+def careless_host() -> Iterator[Path]:
+    """A machine with a careless container host in it; yields its inventory, ends the machine in any case."""
+    environment = {"BULKHEAD_LAB_DIRECTORY": str(LAB)}
+    say(f"Starting a disposable {PLATFORM} machine (the first time, its image is built: some minutes)")
+    try:
+        run(sys.executable, "-m", "lab", "up", "--as", MACHINE, PLATFORM, **environment)
+        inventory = LAB / "inventory.yml"
+        say("Making a careless container host of it")
+        playbook(CHECKOUT / "tests" / "demo" / "careless.yml", inventory)
+        yield inventory
+    finally:
+        say("Ending the machine")
+        run(sys.executable, "-m", "lab", "down", MACHINE, **environment)
+
+
+def reports(directory: Path) -> dict[str, dict[str, Any]]:
+    """The JSON reports of a directory by host."""
+    found = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in directory.glob("*/report.json")}
+    if not found:
+        raise SystemExit(f"demo: no report in {directory}")
+    return found
+
+
+def show(before: Path, after: Path) -> None:
+    """Print before and after side by side, one table per host, and leave the files where the README says."""
+    earlier, later = reports(before), reports(after)
+    for host, report in sorted(later.items()):
+        print()
+        print(before_after_table(earlier[host], report))
+    if len(later) == 1:
+        (host,) = later
+        shutil.copyfile(before / host / "report.json", BUILD / "before.json")
+        shutil.copyfile(after / host / "report.json", BUILD / "after.json")
+        shutil.copyfile(after / host / "report.html", BUILD / "report.html")
+        page = BUILD / "report.html"
+    else:
+        page = after / "fleet.html"
+    print(f"\nThe report: {page}\n", flush=True)
+
+
+def audit_harden_audit(inventory: Path, **hardening: str) -> None:
+    """The three runs and what came of them."""
+    before, after = BUILD / "before", BUILD / "after"
+    say("First audit: what is in force now (read-only)")
+    playbook("audit", inventory, posture_audit_report_directory=str(before))
+    say("Hardening: merge the keys, turn live-restore on by reload, restart once")
+    playbook("harden", inventory, **hardening)
+    say("Second audit")
+    playbook("audit", inventory, posture_audit_report_directory=str(after))
+    show(before, after)
+
+
+def container(host_report: Path, name: str) -> dict[str, Any]:
+    """A container of a report by its name."""
+    found = json.loads(host_report.read_text(encoding="utf-8"))["containers"]
+    return next(entry for entry in found if entry["name"] == name)
+
+
+def main() -> int:
+    """Parse the arguments and run."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--inventory", type=Path, help="harden the hosts of this inventory instead of a machine of our own")
+    arguments = parser.parse_args()
+    for earlier in ("before", "after"):
+        shutil.rmtree(BUILD / earlier, ignore_errors=True)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    if arguments.inventory:
+        if not arguments.inventory.exists():
+            parser.error(f"--inventory: there is no {arguments.inventory}; nothing was started")
+        audit_harden_audit(arguments.inventory.resolve())
+        return 0
+    with careless_host() as inventory:
+        audit_harden_audit(inventory, docker_engine_profile="strict")
+        survivor = [container(BUILD / f"{run}.json", "web")["init"] for run in ("before", "after")]
+        kept = "the same process" if survivor[0] == survivor[1] else "ANOTHER process"
+        print(f"The ordinary container `web` ran through all of it: {kept}, pid {survivor[1]['pid']}.")
+    say("Done")
+    return 0 if kept == "the same process" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
