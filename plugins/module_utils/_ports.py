@@ -97,7 +97,7 @@ class ProcessHandle:
     def read_link(self, name: str) -> str:
         """The target text of the link /proc/PID/`name`; the link is not followed."""
         path = f"/proc/{self.pid}/{name}"
-        refuse_foreign_root(os.path.dirname(path))
+        refuse_foreign_root(path.rpartition("/")[0])
         with time_limit(READ_SECONDS, path), as_port_errors(path):
             return os.readlink(name, dir_fd=self._directory)
 
@@ -163,9 +163,9 @@ class System:
 
     def read_link(self, path: str) -> str:
         """The target text of a symbolic link, not followed."""
-        refuse_foreign_root(os.path.dirname(path))
+        refuse_foreign_root(path.rpartition("/")[0])
         with time_limit(READ_SECONDS, path), as_port_errors(path):
-            return os.readlink(self._local(path))  # noqa: PTH115 (the text as it is, bytes and all)
+            return os.readlink(self._local(path))  # noqa: PTH115 - the text as it is
 
     def stat(self, path: str, *, follow: bool = True) -> FileFacts:
         """What stat(2) says of the file, or of a link itself (`follow=False`); raises `NotThere`."""

@@ -14,10 +14,10 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import C
 
 
 class FakeSystem(System):
-    """`write` puts files under the directory that stands for `/`; `answers` maps an argument list to its output.
+    """`write` puts files under the directory that stands for `/`; `answers` maps an argument list to output.
 
-    An answer is the standard output of a command that succeeds, or a `Completed`. A command that is not scripted
-    is not installed. `ran` keeps the argument lists in order.
+    An answer is the standard output of a command that succeeds, or a `Completed`. A command that is not
+    scripted is not installed. `ran` keeps the argument lists in order.
     """
 
     def __init__(self, root: Path) -> None:
