@@ -211,6 +211,10 @@ class System:
         """Seconds since the epoch."""
         return time.time()
 
+    def machine(self) -> str:
+        """The processor architecture as the kernel names it, `x86_64`."""
+        return os.uname().machine
+
     def account_name(self, uid: int) -> str:
         """The account's name, or its number as text when it has none."""
         with time_limit(READ_SECONDS, f"looking up user {uid}"):
