@@ -130,17 +130,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "object": (_is_object, "an object"),
     "object_map": (_map_of(_is_object), "an object of objects"),
 }
-_COMPOSITE = {
-    "list",
-    "ip_list",
-    "object_list",
-    "map",
-    "bool_map",
-    "map_map",
-    "ulimit_map",
-    "object",
-    "object_map",
-}
+_SCALAR = {"bool", "int", "str", "ip", "size"}
 
 
 def _key(
