@@ -144,12 +144,11 @@ def measure(
         if process.start_ticks != found.init.start_ticks:
             raise NotThere(f"process {found.init.pid}: it is another process now")
         status = read_status(process)
+        own = found.mark.path if found.mark else None
         facts: dict[str, Any] = {
             "init": init_facts(system, host, found, status),
             "cgroup": printable(_cgroup_of(found)),
-            "limits": attempt(
-                lambda: host.limits.read(found.init.cgroup, found.mark.path if found.mark else None)
-            ),
+            "limits": attempt(lambda: host.limits.read(found.init.cgroup, own)),
         }
         if sandbox is not None:
             name = {"gvisor": "gVisor", "kata": "Kata Containers"}[sandbox]

@@ -26,6 +26,10 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._container_fact
     sandbox_of,
     view_host,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import (
+    DockerRecords,
+    fetch_docker_records,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_records import (
     bind_sources,
     container_name,
@@ -47,7 +51,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._process_object
 
 __all__ = ["collect_containers", "collect_rootless_engines"]
 
-# Engine answers: container id -> inspect document, or one `unreadable` object.
+# An engine's answer: container id -> inspect document, or one `unreadable` object.
 Records = Mapping[str, Any]
 
 
@@ -61,25 +65,27 @@ class Claimed:
     document: Any  # inspect document, unreadable object or None
 
 
-def collect_containers(system: System, *, docker_records: Records) -> list[dict[str, Any]]:
+def collect_containers(
+    system: System, *, docker_records: DockerRecords | dict[str, str] | None
+) -> list[dict[str, Any]]:
     """The posture's `containers`, by the host's number of their first process.
 
-    `docker_records` is what the rootful Docker daemon answered: id -> document of `GET /containers/ID/json`,
-    `{}` without Docker, or an `unreadable` object. A container that ends while it is read is left out.
-    Raises `PortError` when processes cannot be looked at at all.
+    `docker_records` is what the rootful Docker daemon answered, None without Docker, or an `unreadable`
+    object. A container that ends while it is read is left out. Raises `PortError` when processes cannot be
+    looked at at all.
     """
     host = view_host(system)
+    rootful_docker = _inspected(docker_records)
     owned = []
     for found in find_containers(system, host_mounts=host.mounts.table):
         with contextlib.suppress(PortError):
             owned.append((found, _owner(system, host, found)))
-    podman = _ask_podman(system, owned)
+    records = {("docker", 0): rootful_docker, **_ask_engines(system, owned)}
     containers = []
     for found, uid in owned:
-        claimed = _claim(found, uid, docker=docker_records, podman=podman)
         with contextlib.suppress(NotThere):
-            containers.append(_container(system, host, claimed))
-    return containers + _in_virtual_machines(docker_records, containers)
+            containers.append(_container(system, host, _claim(found, uid, records)))
+    return containers + _in_virtual_machines(rootful_docker, containers)
 
 
 def collect_rootless_engines(containers: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -109,29 +115,48 @@ def _owner(system: System, host: HostView, found: FoundContainer) -> int:
     return slice_owner if slice_owner is not None and uid != 0 else 0
 
 
-def _ask_podman(system: System, owned: Iterable[tuple[FoundContainer, int]]) -> dict[int, Records]:
-    ids: dict[int, list[str]] = {}
+def _inspected(answer: DockerRecords | dict[str, str] | None) -> Records:
+    if answer is None or isinstance(answer, dict):
+        return answer or {}
+    return answer.listed if isinstance(answer.listed, dict) else answer.inspected
+
+
+def _ask_engines(
+    system: System, owned: Iterable[tuple[FoundContainer, int]]
+) -> dict[tuple[str, int], Records]:
+    """(engine, uid) -> records, of each Podman and each user's Docker that seems to have a container."""
+    ids: dict[tuple[str, int], list[str]] = {}
     for found, uid in owned:
-        if found.mark and found.mark.engine == "podman" and found.mark.id and not found.nested:
-            ids.setdefault(uid, []).append(found.mark.id)
-    return {uid: podman_records(system, uid=uid, ids=names) for uid, names in ids.items()}
+        if found.mark and found.mark.id and not found.nested:
+            ids.setdefault((found.mark.engine, uid), []).append(found.mark.id)
+    records: dict[tuple[str, int], Records] = {}
+    for engine, uid in ids:
+        if engine == "podman":
+            records[engine, uid] = podman_records(system, uid=uid, ids=ids[engine, uid])
+        elif engine == "docker" and uid != 0:
+            records[engine, uid] = _rootless_docker(system, uid)
+    return records
 
 
-def _claim(found: FoundContainer, uid: int, *, docker: Records, podman: Mapping[int, Records]) -> Claimed:
+def _rootless_docker(system: System, uid: int) -> Records:
+    try:
+        return _inspected(fetch_docker_records(system, path=f"/run/user/{uid}/docker.sock", uid=uid))
+    except PortError as error:
+        return unreadable(error)
+
+
+def _claim(found: FoundContainer, uid: int, records: Mapping[tuple[str, int], Records]) -> Claimed:
     mark = found.mark
     if mark is None or found.nested:
         return Claimed(found, "unknown", uid, None)
-    if mark.engine == "docker" and uid != 0:
-        return Claimed(found, "docker", uid, unreadable("a user's Docker daemon is not asked"))
-    if mark.engine not in ("docker", "podman"):
-        # Only root makes cgroups outside the users' slices, and no record is asked for.
-        believed = mark.user is None or mark.user == uid
-        return Claimed(found, mark.engine if believed else "unknown", uid, None)
-    records = docker if mark.engine == "docker" else podman[uid]
-    if is_unreadable(records):
-        in_own_slice = mark.user is None or mark.user == uid
-        return Claimed(found, mark.engine if in_own_slice else "unknown", uid, records)
-    document = records.get(mark.id or "")
+    # Only root makes cgroups outside the users' slices, and a user only in the own one.
+    believed = mark.engine if mark.user in (None, uid) else "unknown"
+    answer = records.get((mark.engine, uid))
+    if answer is None:
+        return Claimed(found, believed, uid, None)
+    document = answer if is_unreadable(answer) else answer.get(mark.id or "")
+    if is_unreadable(document):
+        return Claimed(found, believed, uid, document)
     if not isinstance(document, dict) or process_number(document) not in found.pids:
         return Claimed(found, "unknown", uid, None)
     return Claimed(found, mark.engine, uid, document)
