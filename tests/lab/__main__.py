@@ -94,7 +94,7 @@ def run(options: argparse.Namespace, laboratory: Laboratory) -> None:
             print(f"{instance.name}\t{'up' if instance.pid() is not None else 'off'}")
     elif options.command == "build":
         for name in options.names:
-            print(image_for(recipe_for(name), progress).directory)
+            print(laboratory.build(recipe_for(name)).directory)
     elif options.command == "probe":
         print(choose_accelerator(image_for(recipe_for(options.platform), progress), progress).name)
     else:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -71,12 +72,17 @@ def tail(log: Path, lines: int = 15) -> str:
 
 
 def _end_group(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is not None:
+        return
     # An interrupt first: it lets mmdebstrap remove its temporary directory and its mounts itself.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        if child.poll() is not None:
-            return
+    for number in (signal.SIGINT, signal.SIGTERM):
         os.killpg(child.pid, number)
         try:
             child.wait(timeout=20)
+            break
         except subprocess.TimeoutExpired:
             continue
+    # What is left of the group ignored the signals: background children of a shell do that.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()

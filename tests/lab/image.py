@@ -147,12 +147,13 @@ def _prune(current: Image, progress: Progress) -> None:
 
 
 def _in_use(directory: Path) -> bool:
-    return any(str(directory).encode() in cmdline for cmdline in _command_lines())
+    """Whether a process has a file of this directory open, as far as this user can see."""
+    return any(path.startswith(f"{directory}/") for path in _open_files())
 
 
-def _command_lines() -> Iterator[bytes]:
-    for process in Path("/proc").glob("[0-9]*"):
+def _open_files() -> Iterator[str]:
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
         try:
-            yield (process / "cmdline").read_bytes()
+            yield str(descriptor.readlink())
         except OSError:
-            continue  # it ended meanwhile
+            continue  # closed meanwhile, or of another user

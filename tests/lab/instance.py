@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.progress import Progress
 from lab.qemu import BINARY, drive_option
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
@@ -90,6 +92,12 @@ class Instance:
         except (FileNotFoundError, ValueError):
             return None
         return pid if self._is_this_machine(pid) else None
+
+    def keep_console(self, kept: Path, progress: Progress) -> None:
+        """Copy the console log to where it outlives the instance, and say so."""
+        if self.console.exists():
+            shutil.copyfile(self.console, kept)
+            progress.say(self.name, f"its console log: {kept}")
 
     def end_process(self) -> None:
         """End the machine's process if there is one; the guest is not asked."""

@@ -15,14 +15,14 @@ from pathlib import Path
 from lab.accelerator import choose_accelerator
 from lab.cache import Keys, lab_keys, locked
 from lab.errors import LabError
+from lab.first_boot import ensure_ready
 from lab.image import Image, image_for
 from lab.instance import Instance, checked_name
 from lab.inventory import inventory_text
 from lab.machine import Machine
 from lab.platforms import Recipe, recipe_for
 from lab.progress import Cancelled, Progress
-from lab.qemu import KVM, TCG
-from lab.saved_state import copy_state, ensure_state
+from lab.qemu import KVM, TCG, Accelerator
 
 SIDE_BY_SIDE = 2  # an emulated machine keeps two processors busy while it boots
 
@@ -87,6 +87,12 @@ class Laboratory:
             raise
         self.write_inventory()
 
+    def build(self, recipe: Recipe) -> Image:
+        """An image in the cache, with the disk that machines start from."""
+        image = image_for(recipe, self.progress)
+        self._ready(image, choose_accelerator(image, self.progress))
+        return image
+
     def down(self, names: Iterable[str], *, keep_console: bool = False) -> None:
         """End machines and remove everything of theirs; names that are not there are no error."""
         for name in names:
@@ -94,10 +100,8 @@ class Laboratory:
             if not instance.directory.is_dir():
                 continue
             instance.end_process()
-            if keep_console and instance.console.exists():
-                kept = self.directory / f"{name}.failed.log"
-                shutil.copyfile(instance.console, kept)
-                self.progress.say(name, f"its console log: {kept}")
+            if keep_console:
+                instance.keep_console(self.directory / f"{name}.failed.log", self.progress)
             shutil.rmtree(instance.directory)
             self.progress.say(name, "ended")
         self.write_inventory()
@@ -138,20 +142,19 @@ class Laboratory:
         accelerator = choose_accelerator(image, self.progress)
         instance = Instance(self.directory / one.name)
         machine = Machine(instance, image, accelerator, self._keys(), self.progress)
-        state = None
-        if not cold and not image.recipe.boots_itself:
-            state = ensure_state(image, accelerator, machine.keys, self.progress)
         instance.directory.mkdir()
-        if state is None or not self._go_on(machine, state):
-            machine.make_overlay()
-            machine.start()
-            machine.wait_for_ssh()
-            machine.wait_until_settled()
-            machine.give_identity(from_saved_state=False)
+        ready = None if cold and not image.recipe.boots_itself else self._ready(image, accelerator)
+        if ready is None or image.recipe.boots_itself:
+            machine.boot(ready or image.disk)
+        elif not self._go_on(machine, ready):
+            machine.boot(image.disk)
+
+    def _ready(self, image: Image, accelerator: Accelerator) -> Path:
+        return ensure_ready(image, accelerator, self._keys(), self.progress)
 
     def _go_on(self, machine: Machine, state: Path) -> bool:
         """Start from a saved state; False if QEMU does not take it or the machine does not answer."""
-        copy_state(state, machine.instance.overlay)
+        machine.copy_disk(state)
         try:
             machine.start(load_state=True)
             machine.wait_for_ssh()

@@ -50,7 +50,7 @@ def hardware_arguments(accelerator: Accelerator) -> list[str]:
         *("-m", str(MEMORY_MIB), "-smp", str(PROCESSORS)),
         *("-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng"),
         *("-device", "virtio-net-pci,netdev=net"),
-        *("-display", "none", "-vga", "none"),
+        *("-nodefaults", "-display", "none", "-vga", "none"),
     ]
 
 
@@ -87,7 +87,8 @@ def drive_option(directory: Path) -> str:
     return f"if=virtio,cache=unsafe,format=qcow2,file={overlay}"
 
 
-def overlay_arguments(image: Image, overlay: Path) -> list[str]:
-    """Make an empty overlay over the image's disk."""
-    backing = f"backing_fmt=raw,backing_file={str(image.disk).replace(',', ',,')}"
+def overlay_arguments(base: Path, overlay: Path) -> list[str]:
+    """Make an empty overlay over a disk of the cache: raw (.img) or an overlay itself (.qcow2)."""
+    kind = "raw" if base.suffix == ".img" else "qcow2"
+    backing = f"backing_fmt={kind},backing_file={str(base).replace(',', ',,')}"
     return [program("qemu-img", "qemu-utils"), "create", "-q", "-f", "qcow2", "-o", backing, str(overlay)]
