@@ -1,0 +1,159 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The ledger: which key of which file is ours, what it was before, what it was set to, when and by whom.
+
+Stored on the host as ``ledger.json``, readable by root only, because it holds values from before::
+
+    {"schema_version": "1.0",
+     "files": {"/etc/docker/daemon.json": {"created": true, "sha256": "…"}},
+     "keys": [{"owner": "docker_engine", "path": "/etc/docker/daemon.json", "key": ["log-opts", "max-size"],
+               "before": {"absent_from": 1}, "set": "10m", "time": "2026-11-23T15:20:00.250000Z",
+               "role": "bulkhead.hardening.docker_engine", "collection_version": "0.1.0"}]}
+
+``before`` is ``{"value": …}``, or ``{"absent_from": n}`` when the path's first *n* names led to nothing.
+``replaces`` is there only while a value is being changed: what it was set to until then.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any, Optional
+
+from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
+
+__all__ = ["Ledger", "LedgerError", "OwnedFile", "OwnedKey", "same"]
+
+SCHEMA_VERSION = "1.0"
+
+
+class LedgerError(BulkheadError):
+    """The ledger on the host is not one."""
+
+
+@dataclass(frozen=True)
+class OwnedKey:
+    """One entry: a key of a file that a role set. `key` is the path of names from the top of the file."""
+
+    owner: str
+    path: str
+    key: tuple[str, ...]
+    before: dict[str, Any]
+    set: Any
+    time: str
+    role: str
+    collection_version: str
+    replaces: Optional[dict[str, Any]] = None
+
+    def made(self, value: Any) -> bool:
+        """Whether a value in the file is the one that we wrote (also halfway through a change)."""
+        return same(value, self.set) or (self.replaces is not None and same(value, self.replaces["value"]))
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry as it stands in the file."""
+        entry = {
+            "owner": self.owner,
+            "path": self.path,
+            "key": list(self.key),
+            "before": self.before,
+            "set": self.set,
+            "time": self.time,
+            "role": self.role,
+            "collection_version": self.collection_version,
+        }
+        return entry if self.replaces is None else {**entry, "replaces": self.replaces}
+
+
+@dataclass(frozen=True)
+class OwnedFile:
+    """What is known of a file as a whole: whether we created it, and the checksum of what we wrote last."""
+
+    created: bool
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All entries, in the order in which they came."""
+
+    keys: tuple[OwnedKey, ...] = ()
+    files: dict[str, OwnedFile] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> Ledger:
+        """Read the file's text.
+
+        :raises LedgerError: when it is not a ledger of this schema; nothing is guessed
+        """
+        try:
+            document = json.loads(text)
+            if document["schema_version"] != SCHEMA_VERSION:
+                raise LedgerError(f"its schema version is {document['schema_version']!r}, known is 1.0")
+            keys = tuple(_owned_key(entry) for entry in document["keys"])
+            files = {
+                str(path): OwnedFile(created=bool(entry["created"]), sha256=str(entry["sha256"]))
+                for path, entry in document["files"].items()
+            }
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise LedgerError(f"it is damaged ({type(error).__name__})") from None
+        return cls(keys=keys, files=files)
+
+    def render(self) -> str:
+        """The text of the file."""
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "files": {
+                path: {"created": known.created, "sha256": known.sha256} for path, known in self.files.items()
+            },
+            "keys": [entry.as_json() for entry in self.keys],
+        }
+        return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+    def of_file(self, path: str) -> tuple[OwnedKey, ...]:
+        """The entries of one file."""
+        return tuple(entry for entry in self.keys if entry.path == path)
+
+    def with_keys(self, entries: tuple[OwnedKey, ...]) -> Ledger:
+        """The ledger with these entries added, or put in the place of those for the same key."""
+        fresh = {(entry.path, entry.key): entry for entry in entries}
+        kept = tuple(fresh.pop((entry.path, entry.key), entry) for entry in self.keys)
+        return replace(self, keys=kept + tuple(fresh.values()))
+
+    def settled(self, released: set[tuple[str, tuple[str, ...]]], files: dict[str, OwnedFile]) -> Ledger:
+        """The ledger once the files are written: without what was released, with the files' new checksums."""
+        keys = tuple(
+            replace(entry, replaces=None) for entry in self.keys if (entry.path, entry.key) not in released
+        )
+        owned = {entry.path for entry in keys}
+        known = {**self.files, **files}
+        return Ledger(keys=keys, files={path: facts for path, facts in known.items() if path in owned})
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equal as JSON: unlike in Python, `true` is not 1, but 1 is 1.0."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(same(left[name], right[name]) for name in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(same(a, b) for a, b in zip(left, right))
+    return bool(left == right)
+
+
+def _owned_key(entry: dict[str, Any]) -> OwnedKey:
+    before = entry["before"]
+    if set(before) not in ({"value"}, {"absent_from"}):
+        raise LedgerError("it is damaged (an entry without a value before)")
+    if not isinstance(entry["key"], list) or not all(isinstance(name, str) for name in entry["key"]):
+        raise LedgerError("it is damaged (an entry whose key is not a path)")
+    return OwnedKey(
+        owner=str(entry["owner"]),
+        path=str(entry["path"]),
+        key=tuple(entry["key"]),
+        before=dict(before),
+        set=entry["set"],
+        time=str(entry["time"]),
+        role=str(entry["role"]),
+        collection_version=str(entry["collection_version"]),
+        replaces=entry.get("replaces"),
+    )
