@@ -74,11 +74,18 @@ def find_containers(system: System, *, host_mounts: MountTable) -> list[FoundCon
     found = [FoundContainer(group[0].marks[0], group) for group in by_cgroup.values()]
     _bring_back_strays(found, by_namespace, host_pid_namespace)
     found += [nested for container in found for nested in _split_nested(container)]
-    for group in by_namespace.values():
-        container = FoundContainer(None, group)
-        if _has_own_root(system, container.init, host_mounts):
-            found.append(container)
-    return sorted(found, key=lambda container: container.init.pid)
+    found += [FoundContainer(None, group) for group in by_namespace.values()]
+    return sorted(
+        (container for container in found if _is_one(system, container, host_mounts)),
+        key=lambda container: container.init.pid,
+    )
+
+
+def _is_one(system: System, container: FoundContainer, host_mounts: MountTable) -> bool:
+    """Only root's cgroups are proof of a container: any user can give a name to a cgroup of the own slice."""
+    if container.mark is not None and container.mark.user is None:
+        return True
+    return _has_own_root(system, container.init, host_mounts)
 
 
 def _members(system: System) -> list[Member]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._cgroups import CgroupLimits
 from ansible_collections.bulkhead.hardening.plugins.module_utils._container_discovery import FoundContainer
+from ansible_collections.bulkhead.hardening.plugins.module_utils._container_mounts import mount_facts
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     attempt,
     is_unreadable,
@@ -21,13 +22,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     rfc3339,
     unreadable,
 )
-from ansible_collections.bulkhead.hardening.plugins.module_utils._mounts import (
-    HostMounts,
-    Mount,
-    MountTable,
-    read_mounts,
-    sensitive_kind,
-)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._mounts import HostMounts, read_mounts
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     NotThere,
     PortError,
@@ -46,11 +41,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._proc_status im
     read_status,
     root_outside,
 )
-from ansible_collections.bulkhead.hardening.plugins.module_utils._process_objects import (
-    STANDARD_DEVICES,
-    device_nodes,
-    program_is,
-)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._process_objects import program_is
 
 __all__ = ["HIDDEN_BY_A_SANDBOX", "HostView", "measure", "sandbox_of", "view_host"]
 
@@ -72,10 +63,6 @@ HIDDEN_BY_A_SANDBOX = (
     "processes",
 )
 _MEMBER_LIMIT = 2000
-_MOUNT_LIMIT = 1000
-_STANDARD_DEVICES = {f"/dev/{name}" for name in STANDARD_DEVICES}
-# File systems that a runtime mounts afresh into every container; what they show is the container's own.
-_OWN_FILESYSTEMS = {"cgroup", "cgroup2", "devpts", "mqueue"}
 
 
 @dataclass(frozen=True)
@@ -155,7 +142,12 @@ def measure(
             hidden = not_applicable(f"{name}: /proc shows the sandbox, not the container")
             return {**facts, **dict.fromkeys(HIDDEN_BY_A_SANDBOX, hidden)}
         facts.update(_identity_facts(host, process, status))
-        facts.update(_mount_facts(system, host, process, facts, found=found, binds=binds))
+        identity = (found.mark.id if found.mark else None) or ""
+        facts.update(
+            mount_facts(
+                system, host.mounts, process, namespaces=facts["namespaces"], identity=identity, binds=binds
+            )
+        )
     facts["privileged"] = _verdict(host, status, facts)
     facts.update(_member_facts(system, found, status))
     return facts
@@ -185,100 +177,6 @@ def _identity_facts(host: HostView, process: ProcessHandle, status: ProcessStatu
 def _user_namespace(process: ProcessHandle, shared: bool) -> dict[str, Any]:
     ranges = id_map(process)
     return {"host": shared, "root_is_host_root": root_outside(ranges) == 0, "uid_map": ranges}
-
-
-def _mount_facts(
-    system: System,
-    host: HostView,
-    process: ProcessHandle,
-    facts: Mapping[str, Any],
-    *,
-    found: FoundContainer,
-    binds: Mapping[str, str],
-) -> dict[str, Any]:
-    names = ("mounts", "devices", "masked_paths", "read_only_paths", "read_only_root")
-    try:
-        table = read_mounts(process)
-    except NotThere:
-        raise
-    except PortError as error:
-        return dict.fromkeys(names, unreadable(error))
-    root = table.at("/")
-    identity = (found.mark.id if found.mark else None) or ""
-    return {
-        "mounts": attempt(lambda: _binds(host, table, facts["namespaces"], identity=identity, binds=binds)),
-        "devices": attempt(lambda: _devices(system, process.pid, table, facts["namespaces"])),
-        "masked_paths": [printable(path) for path in table.masked_paths()],
-        "read_only_paths": [printable(path) for path in table.read_only_paths()],
-        "read_only_root": root.read_only if root else unreadable("the root of the container is not a mount"),
-    }
-
-
-def _binds(
-    host: HostView,
-    table: MountTable,
-    namespaces: Mapping[str, str],
-    *,
-    identity: str,
-    binds: Mapping[str, str],
-) -> list[dict[str, Any]]:
-    """The mounts that show a part of the host's file systems, without what the engine itself put there."""
-    listed = []
-    for mount in table.visible():
-        if _is_own(mount, namespaces):
-            continue
-        source = host.mounts.path_of(mount) or binds.get(mount.mountpoint)
-        if source is None or (identity and identity in source):
-            continue
-        kind = sensitive_kind(source, read_only=mount.read_only)
-        if (mount.mountpoint == "/" and kind is None) or _hides(mount, source):
-            continue
-        listed.append(
-            {
-                "source": printable(source),
-                "destination": printable(mount.mountpoint),
-                "read_only": mount.read_only,
-                "propagation": mount.propagation,
-                "sensitive": None if mount.mountpoint in _STANDARD_DEVICES else kind,
-            }
-        )
-        if len(listed) > _MOUNT_LIMIT:
-            raise PortError(f"more than {_MOUNT_LIMIT} mounts from the host")
-    return sorted(listed, key=lambda entry: str(entry["destination"]))
-
-
-def _is_own(mount: Mount, namespaces: Mapping[str, str]) -> bool:
-    if mount.filesystem in _OWN_FILESYSTEMS and mount.mountpoint.startswith(("/sys/fs/cgroup", "/dev/")):
-        return True
-    # A container in the host's network (or PID) namespace gets the host's sysfs (or proc, before Linux 5.8).
-    if mount.filesystem == "sysfs" and mount.mountpoint == "/sys":
-        return namespaces["net"] == "host"
-    below_proc = mount.mountpoint == "/proc" or mount.mountpoint.startswith("/proc/")
-    return mount.filesystem == "proc" and below_proc and namespaces["pid"] == "host"
-
-
-def _hides(mount: Mount, source: str) -> bool:
-    """The host's /dev/null on a path of /proc or /sys, and the harmless devices that every container has."""
-    return source == "/dev/null" or (mount.mountpoint == source and source in _STANDARD_DEVICES)
-
-
-def _devices(system: System, pid: int, table: MountTable, namespaces: Mapping[str, str]) -> list[str]:
-    """Device nodes beyond the standard ones: nodes in /dev, and nodes of the host mounted one by one.
-
-    Within a user namespace of its own a container cannot make nodes that open (mknod(2)), so that the mounts
-    are all there is.
-    """
-    mounted = {
-        mount.mountpoint
-        for mount in table.visible()
-        if mount.filesystem == "devtmpfs"
-        and mount.root != "/"
-        and posixpath.basename(mount.root) not in STANDARD_DEVICES
-    }
-    dev = table.at("/dev")
-    whole = dev is not None and dev.filesystem == "devtmpfs"
-    nodes = device_nodes(system, pid, table) if namespaces["user"] == "host" or whole else []
-    return sorted(printable(path) for path in mounted.union(nodes))
 
 
 def _verdict(host: HostView, status: ProcessStatus, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ _ENGINE_SOCKETS = {
 _SOCKET_DIRECTORIES = re.compile(
     r"/run(/(docker|podman|containerd|crio|buildkit|user(/\d+(/(docker|podman|containerd))?)?))?"
 )
+_NO_DEVICES = ("hugepages", "mqueue", "pts", "shm")  # file systems of their own beneath /dev
 
 
 @dataclass(frozen=True)
@@ -175,8 +176,8 @@ def sensitive_kind(source: str, *, read_only: bool) -> str | None:
         return "root"
     if posixpath.basename(path) in _ENGINE_SOCKETS or _SOCKET_DIRECTORIES.fullmatch(path):
         return "engine_socket"
-    if path.startswith("/dev/") and not path.startswith(("/dev/shm", "/dev/pts", "/dev/mqueue")):
-        return "device"
+    if path.startswith("/dev/"):
+        return None if path.split("/")[2] in _NO_DEVICES else "device"
     path = re.sub(r"^/usr(?=/lib(32|64|x32)?$)", "", path)
     first = path.split("/")[1]
     kind = "lib" if first in ("lib", "lib32", "lib64", "libx32") else first

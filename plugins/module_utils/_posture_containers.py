@@ -141,6 +141,8 @@ def _ask_engines(
 def _rootless_docker(system: System, uid: int) -> Records:
     try:
         return _inspected(fetch_docker_records(system, path=f"/run/user/{uid}/docker.sock", uid=uid))
+    except NotThere:
+        return {}
     except PortError as error:
         return unreadable(error)
 

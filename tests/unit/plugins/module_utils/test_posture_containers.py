@@ -36,6 +36,10 @@ def host(tmp_path: Path) -> ContainerHost:
     return system
 
 
+SANDBOX_ROOT = "500 400 0:77 / / rw - tmpfs tmpfs rw\n"
+SERVICE_ROOT = "500 400 254:1 / / rw master:1 - ext4 /dev/vda1 rw\n501 500 0:22 / /proc rw - proc proc rw\n"
+
+
 def collect(host: ContainerHost) -> list[dict[str, Any]]:
     return collect_containers(host, docker_records=host.docker())
 
@@ -116,6 +120,8 @@ def test_mounts_are_named_by_the_hosts_path(host: ContainerHost) -> None:
     binds = (
         "600 500 0:25 /docker.sock /var/run/docker.sock rw - tmpfs tmpfs rw\n"
         "601 500 254:1 / /host ro - ext4 /dev/vda1 rw\n"
+        "610 601 0:25 / /host/run ro - tmpfs tmpfs rw\n"
+        "611 601 254:16 / /host/srv ro - ext4 /dev/vdb rw\n"
         "602 500 0:25 / /hostrun rw master:4 - tmpfs tmpfs rw\n"
         "603 500 254:1 /etc/ssl /ssl ro - ext4 /dev/vda1 rw\n"
         "604 500 254:1 /etc/cron.d /cron rw - ext4 /dev/vda1 rw\n"
@@ -131,6 +137,7 @@ def test_mounts_are_named_by_the_hosts_path(host: ContainerHost) -> None:
         "/data": ("/srv/my files", None),
         "/disk": ("/dev/vda", "device"),
         "/host": ("/", "root"),
+        "/host/run": ("/run", "engine_socket"),
         "/hostrun": ("/run", "engine_socket"),
         "/ssl": ("/etc/ssl", None),
         "/var/run/docker.sock": ("/run/docker.sock", "engine_socket"),
@@ -230,8 +237,20 @@ def test_a_user_cannot_pass_a_sandbox_off_as_the_rootful_engines(
     if stolen_pid:
         host.inspected[real]["State"]["Pid"] = 900
     spoof = collect(host)[1]
-    assert (spoof["user"], spoof["name"], spoof["image"]) == ("alice", None, None)
-    assert "unreadable" in spoof["record"]
+    assert (spoof["engine"], spoof["user"], spoof["name"]) == ("unknown", "alice", None)
+    assert (spoof["id"], spoof["record"]) == (None, None)
+
+
+def test_a_users_name_for_a_cgroup_makes_no_container_of_a_program(host: ContainerHost) -> None:
+    host.container(
+        900,
+        engine_cgroup=ALICE_SLICE + "/docker-{id}.scope",
+        mountinfo=SERVICE_ROOT,
+        host=(),
+        listed=False,
+        status=status_text(pid=900, inner_pid=1, uid=1000),
+    )
+    assert collect(host) == []
 
 
 def test_a_container_of_root_that_its_engine_does_not_list_is_unknown(host: ContainerHost) -> None:
@@ -257,10 +276,6 @@ def test_what_no_engine_made_is_found_by_its_namespaces_and_root(host: Container
     container = only(host)
     assert (container["engine"], container["id"], container["name"]) == ("unknown", None, None)
     assert container["cgroup"] == "/user.slice/user-0.slice/session-1.scope"
-
-
-SANDBOX_ROOT = "500 400 0:77 / / rw - tmpfs tmpfs rw\n"
-SERVICE_ROOT = "500 400 254:1 / / rw master:1 - ext4 /dev/vda1 rw\n501 500 0:22 / /proc rw - proc proc rw\n"
 
 
 @pytest.mark.parametrize(
