@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
@@ -13,6 +14,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import P
 __all__ = ["attempt", "is_unreadable", "not_applicable", "octal_mode", "printable", "rfc3339", "unreadable"]
 
 TEXT_LENGTH = 4096
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def unreadable(reason: object) -> dict[str, str]:
@@ -44,7 +46,7 @@ def printable(text: str, *, limit: int = TEXT_LENGTH) -> str:
     Names and paths come from containers and users: bytes that are no UTF-8 arrive as surrogates, which no
     JSON reader has to accept, and become U+FFFD here.
     """
-    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    clean = _SURROGATE.sub("\ufffd", text)
     return clean if len(clean) <= limit else clean[:limit] + "…"
 
 

@@ -1,0 +1,141 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The posture of a host: one document of what is in force, put together from its parts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from typing import Any, Optional
+
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import DockerRecords
+from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
+    attempt,
+    is_unreadable,
+    rfc3339,
+    unreadable,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_containers import (
+    collect_containers,
+    collect_rootless_engines,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker import (
+    DOCKER_WITNESSES,
+    collect_docker,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_host import (
+    HOST_WITNESSES,
+    collect_host,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_kernel import (
+    KERNEL_WITNESSES,
+    collect_kernel,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_podman import collect_podman
+
+__all__ = ["PARTS", "SCHEMA_VERSION", "WITNESSES", "collect_posture"]
+
+SCHEMA_VERSION = "1.0"
+PARTS = ("host", "kernel", "docker", "podman", "containers")
+
+# Where each fact is read from. The longest name that begins a fact's path counts; `[]` stands for any entry.
+WITNESSES: Mapping[str, str] = {
+    "schema_version": "this collection",
+    "collected_at": "the host's clock",
+    "duration_seconds": "the host's clock",
+    **HOST_WITNESSES,
+    **KERNEL_WITNESSES,
+    **DOCKER_WITNESSES,
+    "podman": "the file system",
+    "podman.version": "podman --version",
+    "podman.version_text": "podman --version",
+    "podman.policy_files": "stat(2)",
+    "podman.image_policy_default": "policy.json",
+    "podman.unqualified_search_registries": "registries.conf and its drop-ins",
+    "podman.insecure_registries": "registries.conf and its drop-ins",
+    "rootless_engines": "owners of the user namespaces of running containers, in /proc",
+    "containers": "/proc and /sys/fs/cgroup",
+    "containers[].id": "/proc/PID/cgroup",
+    "containers[].short_id": "/proc/PID/cgroup",
+    "containers[].name": "the engine's record",
+    "containers[].image": "the engine's record",
+    "containers[].engine": "/proc/PID/cgroup, confirmed by the engine's record",
+    "containers[].user": "owner of the user namespace, NS_GET_OWNER_UID (ioctl_ns(2))",
+    "containers[].uid": "owner of the user namespace, NS_GET_OWNER_UID (ioctl_ns(2))",
+    "containers[].sandbox": "command name of the first process and the engine's record",
+    "containers[].init": "/proc/PID/stat and /proc/PID/status",
+    "containers[].cgroup": "/proc/PID/cgroup",
+    "containers[].capabilities": "/proc/PID/status",
+    "containers[].seccomp": "/proc/PID/status",
+    "containers[].no_new_privileges": "/proc/PID/status",
+    "containers[].lsm": "/proc/PID/attr",
+    "containers[].user_namespace": "/proc/PID/uid_map and /proc/PID/ns/user",
+    "containers[].namespaces": "/proc/PID/ns",
+    "containers[].mounts": "/proc/PID/mountinfo",
+    "containers[].devices": "/proc/PID/mountinfo and device nodes",
+    "containers[].masked_paths": "/proc/PID/mountinfo",
+    "containers[].read_only_paths": "/proc/PID/mountinfo",
+    "containers[].read_only_root": "/proc/PID/mountinfo",
+    "containers[].limits": "/sys/fs/cgroup",
+    "containers[].privileged": "derived from capabilities, seccomp, LSM, mounts and devices in force",
+    "containers[].extra_privilege_processes": "/proc/PID/status of every process in its cgroup",
+    "containers[].processes": "/proc/PID/cgroup and /proc/PID/comm",
+    "containers[].record": "the engine's record",
+}
+
+
+def collect_posture(system: System, gather: Collection[str] = PARTS) -> dict[str, Any]:
+    """The posture; parts that are not in `gather` are None. Reads only."""
+    begun = time.monotonic()
+    posture: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "collected_at": rfc3339(system.now()),
+        "duration_seconds": 0.0,
+        "witnesses": dict(WITNESSES),
+        "host": collect_host(system) if "host" in gather else None,
+        "kernel": collect_kernel(system) if "kernel" in gather else None,
+        "podman": attempt(lambda: collect_podman(system)) if "podman" in gather else None,
+        **_docker_and_containers(system, gather),
+    }
+    posture["duration_seconds"] = round(time.monotonic() - begun, 2)
+    return posture
+
+
+def _docker_and_containers(system: System, gather: Collection[str]) -> dict[str, Any]:
+    docker: Any = None
+    records: Optional[DockerRecords] = None
+    containers: Any = None
+    if "docker" in gather or "containers" in gather:
+        docker, records = collect_docker(system)
+    if "containers" in gather:
+        containers = attempt(lambda: collect_containers(system, docker=records))
+    if "docker" in gather:
+        docker["unlisted_containers"] = _unlisted(docker, records, containers)
+    return {
+        "docker": docker if "docker" in gather else None,
+        "containers": containers,
+        "rootless_engines": collect_rootless_engines(containers)
+        if isinstance(containers, list)
+        else containers,
+    }
+
+
+def _unlisted(docker: Mapping[str, Any], records: Optional[DockerRecords], containers: Any) -> Any:
+    """Ids of containers in the rootful engine's cgroups that it does not list."""
+    if not docker["installed"]:
+        return []
+    if containers is None:
+        return unreadable("the containers were not gathered")
+    if is_unreadable(containers):
+        return containers
+    if records is None:
+        return unreadable("the engine was not asked")
+    if not isinstance(records.listed, list):
+        return records.listed
+    listed = set(records.listed)
+    return [
+        container["id"]
+        for container in containers
+        if container["engine"] == "docker" and container["uid"] == 0 and container["id"] not in listed
+    ]

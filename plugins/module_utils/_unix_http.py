@@ -1,0 +1,139 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""HTTP over a unix socket whose other end may be hostile: one connection, bounded in time, size and depth."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from typing import Any, NoReturn, Optional
+
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
+    NotThere,
+    PortError,
+    System,
+    time_limit,
+)
+
+__all__ = ["UnixHttp", "parse_json", "unix_http"]
+
+DEADLINE_SECONDS = 20.0
+ANSWER_LIMIT = 16 * 1024 * 1024
+DEPTH_LIMIT = 64
+
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
+_STRING = re.compile(r'"[^"]*"')
+_NOT_BRACKET = re.compile(r"[^][{}]+")
+_PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7), SO_PEERCRED)
+
+
+def parse_json(text: str, *, depth: int = DEPTH_LIMIT) -> Any:
+    """The JSON document in a text, nested at most `depth` levels; raises `PortError`."""
+    deepest = level = 0
+    for bracket in _NOT_BRACKET.sub("", _STRING.sub("", _ESCAPE.sub("", text))):
+        level += 1 if bracket in "[{" else -1
+        deepest = max(deepest, level)
+    if deepest > depth:
+        raise PortError(f"JSON nested deeper than {depth} levels")
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise PortError(f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise PortError(f"not JSON: {name}")
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost")
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        self.sock.connect(self.path)
+
+
+class UnixHttp:
+    """An open connection; `unix_http` makes it."""
+
+    def __init__(self, path: str, connection: _Connection, *, ends_at: float, answer_limit: int) -> None:
+        self._path = path
+        self._connection = connection
+        self._ends_at = ends_at
+        self._answer_limit = answer_limit
+        self._broken: Optional[str] = None
+
+    def get(self, target: str) -> Any:
+        """The JSON answer to `GET target`.
+
+        Raises `NotThere` on status 404 and `PortError` on everything else that is not an answer in time, size
+        and depth. After a broken exchange the connection is not used again: each further call fails.
+        """
+        if self._broken is not None:
+            raise PortError(self._broken)
+        what = f"{self._path}: GET {target}"
+        try:
+            with time_limit(max(self._ends_at - time.monotonic(), 0.001), what):
+                status, body = self._exchange(target, what)
+            text = body.decode("utf-8")
+        except (OSError, http.client.HTTPException, UnicodeDecodeError) as error:
+            self._broken = f"{what}: {type(error).__name__}: {error}"
+            raise PortError(self._broken) from error
+        except PortError as error:
+            self._broken = str(error)
+            raise
+        if status == 404:
+            raise NotThere(f"{what}: status 404")
+        if status != 200:
+            raise PortError(f"{what}: status {status}")
+        try:
+            return parse_json(text)
+        except PortError as error:
+            raise PortError(f"{what}: {error}") from error
+
+    def _exchange(self, target: str, what: str) -> tuple[int, bytes]:
+        self._connection.request("GET", target, headers={"Accept": "application/json"})
+        response = self._connection.getresponse()
+        body = response.read(self._answer_limit + 1)
+        if len(body) > self._answer_limit:
+            raise PortError(f"{what}: longer than {self._answer_limit} bytes")
+        return response.status, body
+
+
+@contextlib.contextmanager
+def unix_http(
+    system: System,
+    path: str,
+    *,
+    peer_uid: int,
+    deadline: float = DEADLINE_SECONDS,
+    answer_limit: int = ANSWER_LIMIT,
+) -> Iterator[UnixHttp]:
+    """Connect to a unix socket that counts only if who listens on it is `peer_uid`.
+
+    `deadline` seconds bound all requests together. Raises `NotThere` when there is no socket, `PortError`
+    when nobody answers on it or its listener is another user.
+    """
+    connection = _Connection(system.socket_path(path))
+    try:
+        with time_limit(deadline, path):
+            connection.connect()
+            credentials = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+        _pid, uid, _gid = _PEER.unpack(credentials)
+        if uid != peer_uid:
+            raise PortError(f"{path}: its listener is uid {uid}, not {peer_uid}")
+        yield UnixHttp(path, connection, ends_at=time.monotonic() + deadline, answer_limit=answer_limit)
+    except FileNotFoundError as error:
+        raise NotThere(f"{path}: {error.strerror}") from error
+    except OSError as error:
+        raise PortError(f"{path}: {error.strerror or error}") from error
+    finally:
+        connection.close()
