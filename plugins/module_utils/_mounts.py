@@ -88,6 +88,7 @@ class MountTable:
     def __init__(self, mounts: list[Mount]) -> None:
         self.mounts = mounts
         self._top: dict[str, Mount] = {mount.mountpoint: mount for mount in mounts}  # the last one covers
+        self._by_id = {mount.id: mount for mount in mounts}
 
     def at(self, mountpoint: str) -> Mount | None:
         """The visible mount at exactly this place."""
@@ -101,7 +102,14 @@ class MountTable:
         if mount.mountpoint == "/":
             return True
         above = self._enclosing(mount.mountpoint)
-        return above is None or above.id in (mount.parent, mount.id)
+        return above is None or above.id == self._parent_of_stack(mount)
+
+    def _parent_of_stack(self, mount: Mount) -> int:
+        """The parent of the lowest of the mounts that are stacked at the same place."""
+        below = self._by_id.get(mount.parent)
+        while below is not None and below is not mount and below.mountpoint == mount.mountpoint:
+            mount, below = below, self._by_id.get(below.parent)
+        return mount.parent
 
     def _enclosing(self, path: str) -> Mount | None:
         while path != "/":
