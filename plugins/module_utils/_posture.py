@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Collection, Mapping
-from typing import Any, Optional
+from typing import Any
 
-from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import DockerRecords
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     attempt,
     is_unreadable,
@@ -22,6 +22,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_contai
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker import (
     DOCKER_WITNESSES,
+    DockerAnswer,
     collect_docker,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_host import (
@@ -85,6 +86,10 @@ WITNESSES: Mapping[str, str] = {
 }
 
 
+# The outermost cgroup counts: what is below it belongs to a Docker in that container.
+_DOCKER_CGROUP = re.compile(r"^/(?!user\.slice/)(?:.*?/)?docker[-/]([0-9a-f]{64})")
+
+
 def collect_posture(system: System, gather: Collection[str] = PARTS) -> dict[str, Any]:
     """The posture; parts that are not in `gather` are None. Reads only."""
     begun = time.monotonic()
@@ -104,38 +109,38 @@ def collect_posture(system: System, gather: Collection[str] = PARTS) -> dict[str
 
 def _docker_and_containers(system: System, gather: Collection[str]) -> dict[str, Any]:
     docker: Any = None
-    records: Optional[DockerRecords] = None
+    records: DockerAnswer = None
     containers: Any = None
+    rootless_engines: Any = None
     if "docker" in gather or "containers" in gather:
         docker, records = collect_docker(system)
     if "containers" in gather:
-        containers = attempt(lambda: collect_containers(system, docker=records))
+        containers = attempt(lambda: collect_containers(system, docker_records=records))
+        known = isinstance(containers, list)
+        rootless_engines = collect_rootless_engines(containers) if known else containers
     if "docker" in gather:
         docker["unlisted_containers"] = _unlisted(docker, records, containers)
     return {
         "docker": docker if "docker" in gather else None,
         "containers": containers,
-        "rootless_engines": collect_rootless_engines(containers)
-        if isinstance(containers, list)
-        else containers,
+        "rootless_engines": rootless_engines,
     }
 
 
-def _unlisted(docker: Mapping[str, Any], records: Optional[DockerRecords], containers: Any) -> Any:
-    """Ids of containers in the rootful engine's cgroups that it does not list."""
+def _unlisted(docker: Mapping[str, Any], records: DockerAnswer, containers: Any) -> Any:
+    """Ids of containers of root's that lie in Docker's cgroups, and that the engine does not list."""
     if not docker["installed"]:
         return []
     if containers is None:
         return unreadable("the containers were not gathered")
     if is_unreadable(containers):
         return containers
-    if records is None:
-        return unreadable("the engine was not asked")
-    if not isinstance(records.listed, list):
+    if isinstance(records, dict):
+        return records
+    if records is not None and not isinstance(records.listed, list):
         return records.listed
-    listed = set(records.listed)
-    return [
-        container["id"]
-        for container in containers
-        if container["engine"] == "docker" and container["uid"] == 0 and container["id"] not in listed
+    listed = set(records.listed) if records else set()
+    marks = [
+        _DOCKER_CGROUP.search(str(container["cgroup"])) for container in containers if container["uid"] == 0
     ]
+    return sorted({mark[1] for mark in marks if mark} - listed)

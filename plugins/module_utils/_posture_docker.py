@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import (
     DOCKER_SOCKET,
@@ -58,7 +58,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._systemd_unit import Service, read_service
 
-__all__ = ["DOCKER_WITNESSES", "collect_docker"]
+__all__ = ["DOCKER_WITNESSES", "DockerAnswer", "collect_docker"]
 
 DOCKER_WITNESSES = {
     "docker": "the file system",
@@ -89,6 +89,10 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 MOUNTINFO_LIMIT = 8 * 1024 * 1024
 
 
+# What the engine answered; None when it does not run, an `unreadable` object when it could not be asked.
+DockerAnswer = Union[DockerRecords, dict[str, str], None]
+
+
 @dataclass(frozen=True)
 class _Sight:
     """What was found of the engine, before it is written down."""
@@ -96,7 +100,7 @@ class _Sight:
     binary: Optional[str]
     service: Optional[Service]
     daemon: Optional[Daemon]
-    records: Any  # DockerRecords, None when the daemon does not run, or an `unreadable` object
+    records: DockerAnswer
     file: Any  # ConfigurationFile or an `unreadable` object
     flags_now: Optional[dict[str, Any]]
     flags_next: dict[str, Any]
@@ -111,9 +115,7 @@ class _Sight:
         return self.records if isinstance(self.records, DockerRecords) else None
 
 
-def collect_docker(
-    system: System, *, containers: bool = True
-) -> tuple[dict[str, Any], Optional[DockerRecords]]:
+def collect_docker(system: System, *, containers: bool = True) -> tuple[dict[str, Any], DockerAnswer]:
     """The `docker` part of the posture, and the engine's records for whoever joins containers with them.
 
     `containers=False` does not ask the engine for its containers.
@@ -130,7 +132,7 @@ def collect_docker(
     if packaging == "snap":
         return _absent(packaging="snap", installed=True), None
     sight = _look(system, binary=executable, service=service, daemon=daemon, containers=containers)
-    return {"installed": True, "packaging": packaging, **_facts(system, sight)}, sight.answers
+    return {"installed": True, "packaging": packaging, **_facts(system, sight)}, sight.records
 
 
 def _absent(*, packaging: Optional[str], installed: bool) -> dict[str, Any]:

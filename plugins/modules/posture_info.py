@@ -1,0 +1,954 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Read the security posture of a container host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: posture_info
+short_description: Read the security posture of a container host
+version_added: "0.1.0"
+author: "The Bulkhead authors (@bulkhead)"
+description:
+  - Reads in one call what is in force on a host that runs containers. The host, its kernel, Docker, Podman,
+    the engines of unprivileged users, and every running container whatever started it.
+  - Measures the effective state instead of files. Each fact names its witness, and a fact that could not be
+    read says so with the reason.
+  - Reads only. It sends no signal, executes nothing in a container, starts no engine that does not run and
+    loads no kernel module.
+  - Collects no secrets. Environment variables, command lines of containers, credentials and keys do not
+    enter the document.
+requirements:
+  - Linux, and to see everything, root
+  - Python 3.9 or later, nothing beyond its standard library
+options:
+  gather:
+    description:
+      - The parts to read. A part that is left out is null in the document.
+      - V(containers) brings C(rootless_engines) with it.
+    type: list
+    elements: str
+    choices: [host, kernel, docker, podman, containers]
+    default: [host, kernel, docker, podman, containers]
+attributes:
+  check_mode:
+    description: Can run in check mode and return what it returns without it.
+    support: full
+  diff_mode:
+    description: Returns what has changed, or would be changed.
+    support: N/A
+    details: It changes nothing.
+"""
+
+EXAMPLES = r"""
+- name: Read the posture of the host
+  bulkhead.hardening.posture_info:
+  become: true
+  register: host
+
+- name: No container is privileged
+  ansible.builtin.assert:
+    that: host.posture.containers | selectattr('privileged.in_force', 'true') | length == 0
+
+- name: Read what the kernel and Docker enforce
+  bulkhead.hardening.posture_info:
+    gather: [kernel, docker]
+  become: true
+  register: engine
+"""
+
+RETURN = r"""
+posture:
+  description: >-
+    The document. A fact that does not exist on this host is null; one that exists but could not be
+    read is C({"unreadable": reason}) in the place of its value, at whatever level; one that a sandbox
+    hides is C({"not_applicable": reason}).
+  returned: always
+  type: dict
+  contains:
+    schema_version:
+      description: Version of this format.
+      type: str
+    collected_at:
+      description: When, in UTC (RFC 3339).
+      type: str
+    duration_seconds:
+      description: How long it took on the host.
+      type: float
+    witnesses:
+      description: Path of a fact (the longest one that begins it counts) to where that fact is read from.
+      type: dict
+    host:
+      description: The machine.
+      type: dict
+      contains:
+        hostname:
+          description: Its name, as the kernel has it.
+          type: str
+        distribution:
+          description: From os-release.
+          type: dict
+          contains:
+            id:
+              description: For example V(debian).
+              type: str
+            version_id:
+              description: For example V(13); null on a rolling release.
+              type: str
+            codename:
+              description: For example V(trixie).
+              type: str
+            name:
+              description: The name for people.
+              type: str
+        virtualization:
+          description: What systemd-detect-virt says; V(none) on metal.
+          type: str
+        init:
+          description: The first process.
+          type: dict
+          contains:
+            name:
+              description: >-
+                V(systemd), or its command name.
+              type: str
+            booted:
+              description: Whether systemd runs the host.
+              type: bool
+        boot_time:
+          description: When the kernel booted.
+          type: str
+    kernel:
+      description: The kernel.
+      type: dict
+      contains:
+        release:
+          description: As C(uname -r) prints it.
+          type: str
+        version:
+          description: The release's numbers.
+          type: dict
+          contains:
+            major:
+              description: First number.
+              type: int
+            minor:
+              description: Second number.
+              type: int
+            patch:
+              description: Third number.
+              type: int
+        machine:
+          description: Processor architecture.
+          type: str
+        config:
+          description: What it was built with.
+          type: dict
+          contains:
+            source:
+              description: The file that was read.
+              type: str
+            options:
+              description: Option, such as V(CONFIG_SECCOMP_FILTER), to its value; null when not set.
+              type: dict
+        lsm:
+          description: Linux security modules, in order.
+          type: list
+          elements: str
+        apparmor:
+          description: AppArmor.
+          type: dict
+          contains:
+            enabled:
+              description: Whether it is on.
+              type: bool
+            profiles:
+              description: Mode to the number of loaded profiles in it; null when off.
+              type: dict
+        selinux:
+          description: SELinux.
+          type: dict
+          contains:
+            enabled:
+              description: Whether it is on.
+              type: bool
+            mode:
+              description: >-
+                V(disabled), V(permissive) or V(enforcing).
+              type: str
+        lockdown:
+          description: >-
+            V(none), V(integrity), V(confidentiality); null when the kernel has no lockdown.
+          type: str
+        btf:
+          description: Whether the kernel carries its BTF type information.
+          type: bool
+        cgroup:
+          description: Control groups.
+          type: dict
+          contains:
+            version:
+              description: 1 or 2.
+              type: int
+            controllers:
+              description: Those that are there.
+              type: list
+              elements: str
+        user_namespaces:
+          description: User namespaces, tried by a child process.
+          type: dict
+          contains:
+            unprivileged:
+              description: Whether an unprivileged user can use them.
+              type: bool
+            witness_detail:
+              description: What was tried, and how it ended.
+              type: str
+        modules:
+          description: Kernel module to whether it is loaded or built in.
+          type: dict
+        sysctls:
+          description: Sysctl to its value as text; null when this kernel does not have it.
+          type: dict
+    docker:
+      description: >-
+        The rootful Docker engine. All but C(installed), C(packaging), C(binary) and C(running) are
+        null when there is none, or when it comes from a snap.
+      type: dict
+      contains:
+        installed:
+          description: Whether there is one.
+          type: bool
+        packaging:
+          description: >-
+            V(deb), V(rpm), V(snap), V(other).
+          type: str
+        binary:
+          description: Path of C(dockerd).
+          type: str
+        version:
+          description: The numeric part.
+          type: str
+        version_text:
+          description: As the engine says it.
+          type: str
+        running:
+          description: Whether it runs; null for a snap, which is not looked at.
+          type: bool
+        pid:
+          description: Process id of the daemon.
+          type: int
+        started_at:
+          description: When the daemon started.
+          type: str
+        last_reload_at:
+          description: Its last reload through systemd.
+          type: str
+        needs_daemon_reload:
+          description: Whether the unit on disk is newer than what systemd has loaded.
+          type: bool
+        configuration_file:
+          description: The file that the next start reads (C(--config-file) is honoured).
+          type: dict
+          contains:
+            path:
+              description: Where it is.
+              type: str
+            exists:
+              description: Whether it is there.
+              type: bool
+            changed_at:
+              description: Its last change (ctime).
+              type: str
+            valid:
+              description: Whether it is a JSON object; null when it is not there.
+              type: bool
+            error:
+              description: What is wrong, without the file's content.
+              type: str
+            keys:
+              description: The names of the keys in it.
+              type: list
+              elements: str
+        flags:
+          description: Settings in the command line, by the name of their key in daemon.json.
+          type: dict
+          contains:
+            now:
+              description: Of the running daemon.
+              type: dict
+            next:
+              description: Of its next start.
+              type: dict
+        conflicts:
+          description: >-
+            Keys both in the file and among the next start's flags; with any of them the daemon does
+            not start.
+          type: list
+          elements: str
+        settings:
+          description: >-
+            Key of daemon.json to what is known of it; null for a key that this engine does not have.
+            Each entry has the fields below.
+          type: dict
+          contains:
+            value:
+              description: What is in force. Values that can hold credentials are "set (not shown)".
+              type: raw
+            configured:
+              description: What the next start or reload brings.
+              type: raw
+            origin:
+              description: >-
+                V(file), V(flag) or V(default).
+              type: str
+            proof:
+              description: >-
+                V(proven), V(configured) (nothing shows it, the file has not changed since the daemon
+                read it) or V(pending).
+              type: str
+            witness:
+              description: How the value was learnt.
+              type: str
+        info:
+          description: What the engine says of itself.
+          type: dict
+          contains:
+            storage_driver:
+              description: Storage driver.
+              type: str
+            logging_driver:
+              description: Default logging driver.
+              type: str
+            cgroup_driver:
+              description: >-
+                V(systemd) or V(cgroupfs).
+              type: str
+            cgroup_version:
+              description: >-
+                V(1) or V(2).
+              type: str
+            security_options:
+              description: For example V(name=apparmor).
+              type: list
+              elements: str
+            swarm:
+              description: State of swarm mode, V(inactive) when it is off.
+              type: str
+            runtimes:
+              description: Names of the OCI runtimes.
+              type: list
+              elements: str
+            default_runtime:
+              description: The one that is used when none is named.
+              type: str
+            data_root:
+              description: Where images and volumes are.
+              type: str
+            experimental:
+              description: Whether experimental features are on.
+              type: bool
+            rootless:
+              description: Whether it runs without root.
+              type: bool
+            containers_running:
+              description: How many containers run.
+              type: int
+            warnings:
+              description: The engine's own warnings.
+              type: list
+              elements: str
+        data_root_is_mount_point:
+          description: Whether the data root is a file system of its own.
+          type: bool
+        socket:
+          description: The engine's socket.
+          type: dict
+          contains:
+            path:
+              description: Where it is.
+              type: str
+            exists:
+              description: Whether it is there.
+              type: bool
+            owner:
+              description: Owner.
+              type: str
+            group:
+              description: Group.
+              type: str
+            mode:
+              description: Four octal digits.
+              type: str
+        group_members:
+          description: Members of the group docker, who are root in all but name.
+          type: list
+          elements: str
+        listeners:
+          description: TCP sockets on which the daemon listens for its API.
+          type: list
+          elements: dict
+          contains:
+            address:
+              description: The address.
+              type: str
+            port:
+              description: The port.
+              type: int
+            loopback:
+              description: Whether only this host reaches it.
+              type: bool
+            client_certificate_required:
+              description: Whether TLS client certificates are verified.
+              type: bool
+        networks:
+          description: Bridge networks, each judged by itself.
+          type: list
+          elements: dict
+          contains:
+            name:
+              description: Its name.
+              type: str
+            id:
+              description: Its id.
+              type: str
+            driver:
+              description: >-
+                V(bridge).
+              type: str
+            default:
+              description: Whether it is the default bridge.
+              type: bool
+            internal:
+              description: Whether it is cut off from the outside.
+              type: bool
+            icc:
+              description: Whether its containers reach each other.
+              type: bool
+            icc_witness:
+              description: How that was learnt.
+              type: str
+            containers:
+              description: Running containers on it.
+              type: int
+        unlisted_containers:
+          description: Ids of containers in Docker's cgroups that the engine does not list.
+          type: list
+          elements: str
+        files:
+          description: >-
+            Files that decide on the daemon. Each has the fields of C(service_unit); those that do not
+            apply have a null C(path).
+          type: dict
+          contains:
+            service_unit:
+              description: The unit of the service.
+              type: dict
+              contains:
+                path:
+                  description: Where it is.
+                  type: str
+                exists:
+                  description: Whether it is there.
+                  type: bool
+                type:
+                  description: >-
+                    V(file), V(directory), V(socket) and so on.
+                  type: str
+                owner:
+                  description: Owner.
+                  type: str
+                group:
+                  description: Group.
+                  type: str
+                mode:
+                  description: Four octal digits.
+                  type: str
+            socket_unit:
+              description: The unit of the socket.
+              type: dict
+            configuration_directory:
+              description: The directory of daemon.json.
+              type: dict
+            daemon_json:
+              description: The configuration file.
+              type: dict
+            defaults_debian:
+              description: >-
+                C(/etc/default/docker).
+              type: dict
+            defaults_redhat:
+              description: >-
+                C(/etc/sysconfig/docker).
+              type: dict
+            docker_socket:
+              description: The engine's socket.
+              type: dict
+            containerd_socket:
+              description: The socket of containerd.
+              type: dict
+            tls_ca:
+              description: The certificate authority of clients.
+              type: dict
+            tls_certificate:
+              description: The daemon's certificate.
+              type: dict
+            tls_key:
+              description: The daemon's key.
+              type: dict
+            registry_certificates:
+              description: Everything below C(/etc/docker/certs.d).
+              type: list
+              elements: dict
+    podman:
+      description: Podman, as root uses it.
+      type: dict
+      contains:
+        installed:
+          description: Whether it is there.
+          type: bool
+        version:
+          description: The numeric part.
+          type: str
+        version_text:
+          description: As C(podman --version) says it.
+          type: str
+        policy_files:
+          description: The configuration files in effect for root.
+          type: list
+          elements: dict
+          contains:
+            path:
+              description: Where it is.
+              type: str
+            exists:
+              description: Whether it is there.
+              type: bool
+            owner:
+              description: Owner.
+              type: str
+            group:
+              description: Group.
+              type: str
+            mode:
+              description: Four octal digits.
+              type: str
+        image_policy_default:
+          description: What policy.json says of images that no other rule names.
+          type: str
+        unqualified_search_registries:
+          description: Where an image without a registry in its name is looked for.
+          type: list
+          elements: str
+        insecure_registries:
+          description: Registries that may be spoken to without TLS.
+          type: list
+          elements: str
+    rootless_engines:
+      description: Engines of users other than root that have a running container.
+      type: list
+      elements: dict
+      contains:
+        engine:
+          description: >-
+            V(docker) or V(podman).
+          type: str
+        user:
+          description: Whose it is.
+          type: str
+        uid:
+          description: That user's id.
+          type: int
+        containers:
+          description: Running containers.
+          type: int
+    containers:
+      description: >-
+        Every running container, whatever started it; measured from the kernel but for C(record),
+        C(name) and C(image).
+      type: list
+      elements: dict
+      contains:
+        id:
+          description: The engine's id, 64 hexadecimal digits.
+          type: str
+        short_id:
+          description: Its first twelve.
+          type: str
+        name:
+          description: Its name.
+          type: str
+        image:
+          description: The image's name.
+          type: str
+        engine:
+          description: >-
+            V(docker), V(podman), V(containerd), V(crio), V(lxc), V(systemd-nspawn) or V(unknown).
+          type: str
+        user:
+          description: Who owns the engine.
+          type: str
+        uid:
+          description: That user's id.
+          type: int
+        sandbox:
+          description: >-
+            V(gvisor), V(kata) or null; in a sandbox, /proc shows the sandbox, and what it hides is
+            not applicable.
+          type: str
+        init:
+          description: Its first process.
+          type: dict
+          contains:
+            pid:
+              description: On the host.
+              type: int
+            started_at:
+              description: When it started.
+              type: str
+            start_ticks:
+              description: The same, in clock ticks since boot.
+              type: int
+            comm:
+              description: Command name.
+              type: str
+            uid:
+              description: User id as the host sees it.
+              type: int
+        cgroup:
+          description: Its control group.
+          type: str
+        capabilities:
+          description: Of its first process, by name.
+          type: dict
+          contains:
+            effective:
+              description: In use.
+              type: list
+              elements: str
+            permitted:
+              description: May be taken into use.
+              type: list
+              elements: str
+            bounding:
+              description: May be gained by executing a program.
+              type: list
+              elements: str
+            inheritable:
+              description: Kept over execution.
+              type: list
+              elements: str
+            ambient:
+              description: Given to programs without file capabilities.
+              type: list
+              elements: str
+        seccomp:
+          description: System call filter.
+          type: dict
+          contains:
+            mode:
+              description: >-
+                V(disabled), V(strict) or V(filter).
+              type: str
+            filters:
+              description: How many filters.
+              type: int
+        no_new_privileges:
+          description: Whether executing a program can not raise privileges.
+          type: bool
+        lsm:
+          description: Confinement by a Linux security module.
+          type: dict
+          contains:
+            name:
+              description: >-
+                V(apparmor), V(selinux) or V(none).
+              type: str
+            label:
+              description: The profile or context.
+              type: str
+            mode:
+              description: >-
+                V(enforce), V(complain), V(unconfined) and so on.
+              type: str
+        user_namespace:
+          description: Its user namespace.
+          type: dict
+          contains:
+            host:
+              description: Whether it is the host's.
+              type: bool
+            root_is_host_root:
+              description: Whether root inside is root outside.
+              type: bool
+            uid_map:
+              description: User ids inside and outside.
+              type: list
+              elements: dict
+              contains:
+                inside:
+                  description: First id inside.
+                  type: int
+                outside:
+                  description: First id outside.
+                  type: int
+                count:
+                  description: How many.
+                  type: int
+        namespaces:
+          description: Each V(private) or V(host).
+          type: dict
+          contains:
+            cgroup:
+              description: Control groups.
+              type: str
+            ipc:
+              description: System V IPC and message queues.
+              type: str
+            mnt:
+              description: Mounts.
+              type: str
+            net:
+              description: Network.
+              type: str
+            pid:
+              description: Processes.
+              type: str
+            user:
+              description: Users.
+              type: str
+            uts:
+              description: Host name.
+              type: str
+        mounts:
+          description: What of the host is mounted into it.
+          type: list
+          elements: dict
+          contains:
+            source:
+              description: Path on the host.
+              type: str
+            destination:
+              description: Path in the container.
+              type: str
+            read_only:
+              description: Whether it is read-only.
+              type: bool
+            propagation:
+              description: >-
+                V(private), V(shared) or V(slave).
+              type: str
+            sensitive:
+              description: >-
+                V(engine_socket), V(root), V(boot), V(dev), V(etc), V(lib), V(proc), V(sys), V(usr),
+                V(device) or null.
+              type: str
+        devices:
+          description: Device nodes beyond the engine's standard set.
+          type: list
+          elements: str
+        masked_paths:
+          description: Paths hidden by an empty mount.
+          type: list
+          elements: str
+        read_only_paths:
+          description: Paths made read-only.
+          type: list
+          elements: str
+        read_only_root:
+          description: Whether its root file system is read-only.
+          type: bool
+        limits:
+          description: From its control group; null is unlimited.
+          type: dict
+          contains:
+            memory_bytes:
+              description: Memory.
+              type: int
+            pids:
+              description: Processes.
+              type: int
+            cpu_cores:
+              description: Processor time, in cores.
+              type: float
+            cpu_weight:
+              description: Share of processor time under contention.
+              type: int
+        privileged:
+          description: Derived from what is in force.
+          type: dict
+          contains:
+            in_force:
+              description: Whether it is privileged in effect.
+              type: bool
+            reasons:
+              description: Why.
+              type: list
+              elements: str
+        extra_privilege_processes:
+          description: Processes that hold more than its first one.
+          type: list
+          elements: dict
+          contains:
+            pid:
+              description: On the host.
+              type: int
+            comm:
+              description: Command name.
+              type: str
+            gained:
+              description: The capabilities that they hold and the first process does not.
+              type: list
+              elements: str
+            no_new_privileges:
+              description: Whether executing a program can not raise privileges.
+              type: bool
+            seccomp:
+              description: System call filter.
+              type: dict
+              contains:
+                mode:
+                  description: >-
+                    V(disabled), V(strict) or V(filter).
+                  type: str
+                filters:
+                  description: How many filters.
+                  type: int
+        processes:
+          description: The processes in it.
+          type: dict
+          contains:
+            count:
+              description: How many.
+              type: int
+            sshd:
+              description: Whether one of them is an ssh server.
+              type: bool
+        record:
+          description: What the engine says of it; null when none does.
+          type: dict
+          contains:
+            privileged:
+              description: Whether it was asked to be privileged.
+              type: bool
+            user:
+              description: The user it was asked to run as.
+              type: str
+            restart_policy:
+              description: Restart policy.
+              type: dict
+              contains:
+                name:
+                  description: Its name.
+                  type: str
+                maximum_retry_count:
+                  description: How often.
+                  type: int
+            ports:
+              description: Published ports.
+              type: list
+              elements: dict
+              contains:
+                host_address:
+                  description: Address on the host.
+                  type: str
+                host_port:
+                  description: Port on the host.
+                  type: int
+                container_port:
+                  description: Port in the container.
+                  type: int
+                protocol:
+                  description: >-
+                    V(tcp), V(udp) or V(sctp).
+                  type: str
+            publish_all_ports:
+              description: Whether every exposed port is published.
+              type: bool
+            health_check:
+              description: Whether it has one.
+              type: bool
+            network_mode:
+              description: Network mode.
+              type: str
+            networks:
+              description: Networks it is on.
+              type: list
+              elements: str
+            userns_mode:
+              description: User namespace mode.
+              type: str
+            pid_mode:
+              description: Process namespace mode.
+              type: str
+            ipc_mode:
+              description: IPC namespace mode.
+              type: str
+            uts_mode:
+              description: UTS namespace mode.
+              type: str
+            cgroup_parent:
+              description: Parent control group it asked for.
+              type: str
+            ulimits:
+              description: Names of the limits it sets itself.
+              type: list
+              elements: str
+            devices:
+              description: Devices it was given.
+              type: list
+              elements: str
+            device_rules:
+              description: Device rules of its control group (a BPF program that cannot be read back).
+              type: list
+              elements: str
+            capabilities_added:
+              description: Capabilities asked for.
+              type: list
+              elements: str
+            capabilities_dropped:
+              description: Capabilities given up.
+              type: list
+              elements: str
+            security_options:
+              description: Names of its security options.
+              type: list
+              elements: str
+            auto_remove:
+              description: Whether it is removed when it ends.
+              type: bool
+            runtime:
+              description: OCI runtime.
+              type: str
+            created_at:
+              description: When it was created.
+              type: str
+            read_only_root:
+              description: Whether a read-only root was asked for.
+              type: bool
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture import PARTS, collect_posture
+
+
+def main() -> None:
+    """Read the posture and return it."""
+    module = AnsibleModule(
+        argument_spec={
+            "gather": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)}
+        },
+        supports_check_mode=True,
+    )
+    try:
+        posture = collect_posture(System(), module.params["gather"])
+    except BulkheadError as error:
+        module.fail_json(msg=f"The posture could not be read: {error}")
+    module.exit_json(changed=False, posture=posture)
+
+
+if __name__ == "__main__":
+    main()
