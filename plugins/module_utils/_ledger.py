@@ -22,7 +22,7 @@ from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 
-__all__ = ["Ledger", "LedgerError", "OwnedFile", "OwnedKey", "same"]
+__all__ = ["Ledger", "LedgerError", "OwnedFile", "OwnedKey", "parse_entry", "same"]
 
 SCHEMA_VERSION = "1.0"
 
@@ -89,7 +89,7 @@ class Ledger:
             document = json.loads(text)
             if document["schema_version"] != SCHEMA_VERSION:
                 raise LedgerError(f"its schema version is {document['schema_version']!r}, known is 1.0")
-            keys = tuple(_owned_key(entry) for entry in document["keys"])
+            keys = tuple(parse_entry(entry) for entry in document["keys"])
             files = {
                 str(path): OwnedFile(created=bool(entry["created"]), sha256=str(entry["sha256"]))
                 for path, entry in document["files"].items()
@@ -140,7 +140,8 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def _owned_key(entry: dict[str, Any]) -> OwnedKey:
+def parse_entry(entry: dict[str, Any]) -> OwnedKey:
+    """Read one entry; raises `LedgerError`, `KeyError` or `TypeError` when it is none."""
     before = entry["before"]
     if set(before) not in ({"value"}, {"absent_from"}):
         raise LedgerError("it is damaged (an entry without a value before)")

@@ -87,7 +87,7 @@ def test_a_new_file_is_indented_by_two() -> None:
         ("\ufeff{}", "byte order mark"),
         ("[]", "not a JSON object"),
         ("3", "not a JSON object"),
-        ('{"a": 1, "b": {"c": 1, "c": 2}}', "'c' stands in it twice, line 1 column 25"),
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "'c' stands in it twice, line 1 column 24"),
         ('{"a": 1}\n}', "text behind the document, line 2 column 1"),
         ('{"a": 1,}', "Expecting property name"),
         ('{"a": 1', "Expecting ',' delimiter"),

@@ -1,0 +1,156 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Own single keys of configuration files: read on the host, merge here, write there what differs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import OwnedFile, parse_entry
+from ansible_collections.bulkhead.hardening.plugins.modules.owned_config import ARGUMENT_SPEC
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._collection import collection_version
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge import (
+    FORMATS,
+    CurrentFile,
+    FilePlan,
+    Owner,
+    decide,
+)
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge_errors import MergeError
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._owned_diff import diff_of, secret_texts
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import WantedKeys
+
+_MODULE = "bulkhead.hardening.owned_config"
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """One round trip when nothing changes, two when something does."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Read, decide, and act unless in check mode."""
+        del tmp  # has no effect any more, says Ansible
+        variables = task_vars or {}
+        super().run(task_vars=variables)
+        _validation, options = self.validate_argument_spec(ARGUMENT_SPEC)
+        found = self._call(options, "read", variables)
+        if found.get("failed"):
+            return found
+        try:
+            plans = _decide(options, found["files"], _owner(options["owner"], variables))
+        except BulkheadError as error:
+            return {"failed": True, "msg": f"{error} Nothing was changed."}
+        written = self._act(options, plans, variables)
+        if written.get("failed"):
+            return written
+        return _outcome(options["files"], plans, written.get("time"))
+
+    def _act(
+        self, options: Mapping[str, Any], plans: Sequence[FilePlan], variables: dict[str, Any]
+    ) -> dict[str, Any]:
+        if not any(plan.changes or plan.released for plan in plans):
+            return {}
+        if not self._task.check_mode:
+            return self._call(options, "write", variables, _plan_text(options["files"], plans))
+        if options["validate"] and any(plan.changed for plan in plans):
+            return self._call(options, "validate", variables, _plan_text(options["files"], plans))
+        return {}
+
+    def _call(
+        self, options: Mapping[str, Any], phase: str, variables: dict[str, Any], plan: str | None = None
+    ) -> dict[str, Any]:
+        """Run the module; the wanted values stay here, the host needs the paths only."""
+        arguments = {
+            "owner": options["owner"],
+            "files": [{"path": file["path"], "format": file["format"]} for file in options["files"]],
+            "validate": options["validate"],
+            "state_directory": options["state_directory"],
+            "phase": phase,
+        }
+        if plan is not None:
+            arguments["plan"] = plan
+        outcome: dict[str, Any] = self._execute_module(
+            module_name=_MODULE, module_args=arguments, task_vars=variables
+        )
+        outcome.pop("invocation", None)
+        return outcome
+
+
+def _owner(name: str, variables: Mapping[str, Any]) -> Owner:
+    role = variables.get("ansible_role_name") or name
+    return Owner(name=name, role=str(role), collection_version=collection_version())
+
+
+def _decide(options: Mapping[str, Any], found: Sequence[Mapping[str, Any]], owner: Owner) -> list[FilePlan]:
+    plans = []
+    for file, current in zip(options["files"], found):
+        wanted = WantedKeys.from_options(file["keys"] or {}, file["at_least"] or [])
+        try:
+            plans.append(decide(_current(current), wanted, owner=owner, format_name=file["format"]))
+        except MergeError as error:
+            raise MergeError(f"{file['path']}: {error}.") from error
+    return plans
+
+
+def _current(found: Mapping[str, Any]) -> CurrentFile:
+    facts = None if found["created"] is None else OwnedFile(found["created"], found["written_sha256"])
+    return CurrentFile(
+        path=found["path"],
+        text=found["text"],
+        sha256=found["sha256"],
+        keys=tuple(parse_entry(entry) for entry in found["keys"]),
+        facts=facts,
+    )
+
+
+def _plan_text(files: Sequence[Mapping[str, Any]], plans: Sequence[FilePlan]) -> str:
+    """The plan as the module takes it."""
+    secrets: set[str] = set()
+    for file, plan in zip(files, plans):
+        if plan.text is not None:
+            secrets.update(secret_texts(FORMATS[file["format"]](plan.text).value, file["secret"] or []))
+    return json.dumps(
+        {
+            "texts": [
+                {
+                    "path": plan.current.path,
+                    "text": plan.text,
+                    "sha256": plan.current.sha256,
+                    "created": plan.created,
+                }
+                for plan in plans
+                if plan.changed
+            ],
+            "entries": [entry.as_json() for plan in plans for entry in plan.entries],
+            "released": [[plan.current.path, key] for plan in plans for key in plan.released],
+            "secrets": sorted(secrets, key=len, reverse=True),
+        }
+    )
+
+
+def _outcome(
+    files: Sequence[Mapping[str, Any]], plans: Sequence[FilePlan], time: str | None
+) -> dict[str, Any]:
+    changed = any(plan.changed for plan in plans)
+    outcome: dict[str, Any] = {"changed": changed, "files": [_file_outcome(plan, time) for plan in plans]}
+    if changed:
+        outcome["diff"] = [
+            diff_of(plan, file["secret"] or []) for file, plan in zip(files, plans) if plan.changed
+        ]
+    return outcome
+
+
+def _file_outcome(plan: FilePlan, time: str | None) -> dict[str, Any]:
+    return {
+        "path": plan.current.path,
+        "changed": plan.changed,
+        "keys": [{"key": list(change.key), "why": change.why} for change in plan.changes],
+        "owned": [{"key": list(entry.key), "time": entry.time or time} for entry in plan.owned],
+        "kept": [list(key) for key in plan.kept],
+    }

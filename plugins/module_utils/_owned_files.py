@@ -1,0 +1,276 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The target's side of owned files: read them, and put new texts in their place so that no crash leaves half.
+
+Order of a write: new texts into temporary files beside their targets, validated there; the ledger with the
+new entries; the renames; the ledger without the released entries. Whatever is interrupted leaves every file
+old or new, and a ledger that knows both values.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import Ledger, LedgerError, OwnedFile
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store import LedgerStore
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError, System
+
+__all__ = ["NewText", "OwnedFileError", "Validator", "read_file", "resolve", "validate_texts", "write_files"]
+
+SIZE_LIMIT = 1024 * 1024
+NEW_FILE_MODE = 0o644
+NEW_DIRECTORY_MODE = 0o755
+UNCHANGED = "Nothing was changed."
+
+# Attributes that the kernel keeps by itself or that must not move to another file.
+_KEPT_ATTRIBUTES = ("security.selinux", "system.posix_acl_access", "user.", "trusted.", "security.SMACK64")
+
+
+class OwnedFileError(BulkheadError):
+    """A file could not be read, validated or written; the text says what was left as it was."""
+
+
+@dataclass(frozen=True)
+class NewText:
+    """What a file becomes: `text` None: it goes away; `sha256` is of the content it was planned for."""
+
+    path: str
+    text: Optional[str]
+    sha256: Optional[str]
+    created: bool = False
+
+
+@dataclass(frozen=True)
+class Validator:
+    """Runs `argv` with `%s` replaced by a file's path; secrets never leave it in an error."""
+
+    system: System
+    argv: Sequence[str]
+    secrets: Sequence[str] = ()
+
+    def check(self, temporary: str, path: str) -> None:
+        """Raise `OwnedFileError` with what the validator wrote when it refuses the file."""
+        if not self.argv:
+            return
+        argv = [word.replace("%s", temporary) for word in self.argv]
+        try:
+            completed = self.system.run(argv, timeout=60)
+        except PortError as error:
+            raise OwnedFileError(f"{path}: the validator could not be run: {error}. {UNCHANGED}") from error
+        if completed.returncode != 0:
+            said = (completed.stderr.strip() or completed.stdout.strip()).replace(temporary, path)
+            for secret in self.secrets:
+                said = said.replace(secret, "(secret)")
+            raise OwnedFileError(f"{path}: {argv[0]} refuses the new content: {said[-2000:]} {UNCHANGED}")
+
+
+def resolve(path: str) -> str:
+    """The file that a path names; a symbolic link may only lead to a file of the same directory.
+
+    :raises OwnedFileError: for a relative path, or a link that leads elsewhere
+    """
+    if not path.startswith("/") or os.path.normpath(path) != path:
+        raise OwnedFileError(f"{path}: accepted is an absolute path without .. in it. {UNCHANGED}")
+    directory = os.path.realpath(_directory(path))
+    target = os.path.realpath(path)
+    if _directory(target) != directory:
+        raise OwnedFileError(f"{path}: it is a symbolic link that leads out of {directory}. {UNCHANGED}")
+    return target
+
+
+def _directory(path: str) -> str:
+    return os.path.split(path)[0]
+
+
+def read_file(path: str) -> dict[str, Any]:
+    """`{path, text, sha256}` of a file, both None when there is none.
+
+    :raises OwnedFileError: not a regular file, longer than 1 MiB, unreadable, or not UTF-8
+    """
+    content = _content(path)
+    if content is None:
+        return {"path": path, "text": None, "sha256": None}
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise OwnedFileError(f"{path}: byte {error.start} is not UTF-8. {UNCHANGED}") from None
+    return {"path": path, "text": text, "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _content(path: str) -> Optional[bytes]:
+    target = resolve(path)
+    try:
+        descriptor = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return None
+        raise OwnedFileError(f"{path}: {os.strerror(error.errno or 0)}. {UNCHANGED}") from error
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OwnedFileError(f"{path}: it is not a regular file. {UNCHANGED}")
+        content = stream.read(SIZE_LIMIT + 1)
+    if len(content) > SIZE_LIMIT:
+        raise OwnedFileError(f"{path}: it is longer than {SIZE_LIMIT} bytes. {UNCHANGED}")
+    return content
+
+
+def validate_texts(texts: Sequence[NewText], validator: Validator) -> None:
+    """Run the validator on every new text in a private directory elsewhere (check mode)."""
+    with tempfile.TemporaryDirectory(prefix="bulkhead-") as directory:
+        for number, new in enumerate(texts):
+            if new.text is None:
+                continue
+            temporary = f"{directory}/{number}-{os.path.split(new.path)[1]}"
+            with open(temporary, "x", encoding="utf-8", newline="") as stream:  # noqa: PTH123
+                stream.write(new.text)
+            validator.check(temporary, new.path)
+
+
+def write_files(
+    texts: Sequence[NewText],
+    *,
+    store: LedgerStore,
+    add: Callable[[Ledger], Ledger],
+    released: set[tuple[str, tuple[str, ...]]],
+    validator: Validator,
+) -> None:
+    """Put every text in its place, with the ledger written around it.
+
+    `add` gives the ledger its new entries, `released` are the keys whose entries go afterwards.
+    Raises `OwnedFileError` with what was changed; in nearly every case nothing.
+    """
+    with store.lock(), contextlib.ExitStack() as cleanup:
+        prepared = [(new, cleanup.enter_context(_prepared(new, validator))) for new in texts]
+        ledger = store.read()
+        announced = add(ledger)
+        if announced != ledger:
+            store.write(announced)
+        done: list[str] = []
+        try:
+            for new, temporary in prepared:
+                _replace(new, temporary)
+                done.append(new.path)
+        except OSError as error:
+            if not done:
+                # Failing that, the entries name a value that the file does not have: the next run sets it.
+                with contextlib.suppress(LedgerError):
+                    store.write(ledger)
+            outcome = f"Already written: {', '.join(done)}." if done else UNCHANGED
+            raise OwnedFileError(f"{new.path}: {os.strerror(error.errno or 0)}. {outcome}") from error
+        settled = announced.settled(
+            released, {new.path: _facts(new) for new in texts if new.text is not None}
+        )
+        if settled != announced:
+            store.write(settled)
+
+
+def _facts(new: NewText) -> OwnedFile:
+    return OwnedFile(new.created, hashlib.sha256((new.text or "").encode("utf-8")).hexdigest())
+
+
+@contextlib.contextmanager
+def _prepared(new: NewText, validator: Validator) -> Iterator[Optional[str]]:
+    """A validated file beside the target, like it in owner, mode and attributes; None to remove it."""
+    target = resolve(new.path)
+    found = _content(new.path)
+    if (None if found is None else hashlib.sha256(found).hexdigest()) != new.sha256:
+        raise OwnedFileError(f"{new.path}: somebody changed it while the change was planned. {UNCHANGED}")
+    if new.text is None:
+        yield None
+        return
+    like = None if found is None else target
+    with _directory_for(target), contextlib.ExitStack() as cleanup:
+        try:
+            temporary = _write_beside(target, new.text.encode("utf-8"), like=like)
+        except OSError as error:
+            raise OwnedFileError(f"{new.path}: {os.strerror(error.errno or 0)}. {UNCHANGED}") from error
+        cleanup.callback(_remove_if_there, temporary)
+        validator.check(temporary, new.path)
+        yield temporary
+
+
+def _remove_if_there(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)  # noqa: PTH108
+
+
+@contextlib.contextmanager
+def _directory_for(target: str) -> Iterator[None]:
+    """The file's directory, made where it is missing, and gone again when nothing came into it."""
+    directory = _directory(target)
+    if os.path.isdir(directory):  # noqa: PTH112
+        yield
+        return
+    try:
+        os.mkdir(directory, NEW_DIRECTORY_MODE)  # noqa: PTH102 - its parent has to be there
+    except OSError as error:
+        raise OwnedFileError(f"{directory}: {os.strerror(error.errno or 0)}. {UNCHANGED}") from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.rmdir(directory)  # noqa: PTH106
+
+
+def _write_beside(target: str, content: bytes, *, like: Optional[str]) -> str:
+    directory, name = os.path.split(target)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            _take_after(stream.fileno(), like)
+            os.fsync(stream.fileno())
+    except OSError:
+        os.unlink(temporary)  # noqa: PTH108
+        raise
+    return temporary
+
+
+def _take_after(descriptor: int, like: Optional[str]) -> None:
+    """Give an open file the owner, mode, security context and attributes of another."""
+    if like is None:
+        os.fchmod(descriptor, NEW_FILE_MODE)
+        return
+    status = os.stat(like)  # noqa: PTH116
+    os.fchown(descriptor, status.st_uid, status.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+    for name in _attributes(like):
+        if name.startswith(_KEPT_ATTRIBUTES):
+            os.setxattr(descriptor, name, os.getxattr(like, name))
+
+
+def _attributes(path: str) -> list[str]:
+    try:
+        return os.listxattr(path)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            return []
+        raise
+
+
+def _replace(new: NewText, temporary: Optional[str]) -> None:
+    target = resolve(new.path)
+    if temporary is None:
+        os.unlink(target)  # noqa: PTH108
+    else:
+        os.rename(temporary, target)  # noqa: PTH104
+    _sync_directory(_directory(target))
+
+
+def _sync_directory(path: str) -> None:
+    """Make renames in a directory survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

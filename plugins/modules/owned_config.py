@@ -1,0 +1,285 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Own single keys of configuration files: the target's side, see `plugins/action/owned_config.py`."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: owned_config
+short_description: Own single keys of configuration files
+version_added: "0.1.0"
+author: "The Bulkhead authors (@bulkhead)"
+description:
+  - Merges keys into files that others write too. Everything else in the files, its order and its layout
+    stay byte for byte.
+  - A ledger on the host (C(/var/lib/bulkhead/ledger.json), readable by root only) remembers what each key
+    was before. A key that its owner no longer wants goes back to that value, or away; a file that was made
+    for its keys goes away with them unless somebody edited it since.
+  - All files and the ledger are read in one round trip and merged on the controller. Only a difference
+    causes a second round trip, which validates every new text on the host, beside its target, and moves it
+    into place. It refuses when a file changed in between.
+  - A key that holds the wanted value already is not taken over, so that it stays when the owner no longer
+    wants it.
+  - Names the reason and leaves every file as it was when a file is not of its format, holds a key twice,
+    is empty, begins with a byte order mark, is a symbolic link that leads out of its directory, cannot be
+    written, or is refused by the validator.
+options:
+  owner:
+    description: Name under which the keys are owned. Use the name of the role.
+    type: str
+    required: true
+  files:
+    description: The files and the keys wanted in each.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path:
+        description: Absolute path of the file. It is made where it is missing and keys are wanted.
+        type: path
+        required: true
+      format:
+        description: How the file is written.
+        type: str
+        choices: [json]
+        default: json
+      keys:
+        description:
+          - The wanted keys as a nested mapping. Objects are merged member by member, every other value is
+            set whole.
+        type: dict
+        default: {}
+      at_least:
+        description: Keys that are set unless the file holds a stronger value of somebody else.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          key:
+            description: Path of the key, a list of names from the top of the file.
+            type: list
+            elements: str
+            required: true
+            no_log: false
+          value:
+            description: The value to set.
+            type: raw
+            required: true
+          stronger:
+            description: Which values of somebody else are stronger and stay.
+            type: str
+            choices: [smaller_size, smaller_number]
+          weak:
+            description: Only these values of somebody else are replaced; everything else, and absence, stays.
+            type: list
+            elements: raw
+      secret:
+        description:
+          - Shell patterns of keys, as names joined by dots, whose values are never shown. A difference
+            says that the value changed.
+        type: list
+        elements: str
+        default: []
+        no_log: false
+  validate:
+    description:
+      - Command, as a list, that accepts a new text by its exit status. C(%s) stands for the path of the
+        temporary file. It runs in check mode too, on a file in a private directory.
+    type: list
+    elements: str
+    default: []
+  state_directory:
+    description: Directory of the ledger, made with mode 0700.
+    type: path
+    default: /var/lib/bulkhead
+  phase:
+    description: Set by the action plugin; do not set it.
+    type: str
+    choices: [read, validate, write]
+    default: read
+  plan:
+    description: Set by the action plugin; do not set it.
+    type: str
+attributes:
+  check_mode:
+    description: Predicts the same changes and difference as a real run, and runs the validator.
+    support: full
+  diff_mode:
+    description: Shows the keys that change, before and after.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Keep containers running while the engine restarts
+  bulkhead.hardening.owned_config:
+    owner: my_docker_role
+    files:
+      - path: /etc/docker/daemon.json
+        keys:
+          live-restore: true
+        at_least:
+          - key: [log-opts, max-size]
+            value: 10m
+            stronger: smaller_size
+        secret: ["*-proxy", "log-opts.*token*"]
+    validate: [dockerd, --validate, --config-file, "%s"]
+
+- name: Give all of them back
+  bulkhead.hardening.owned_config:
+    owner: my_docker_role
+    files:
+      - path: /etc/docker/daemon.json
+"""
+
+RETURN = r"""
+files:
+  description: What became of each file, in the order given.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The file.
+      type: str
+    changed:
+      description: Whether the file changed.
+      type: bool
+    keys:
+      description: The keys that changed.
+      type: list
+      elements: dict
+      contains:
+        key:
+          description: Names from the top of the file.
+          type: list
+          elements: str
+        why:
+          description: V(set), V(drift) (somebody changed our value since) or V(released) (it goes back).
+          type: str
+    owned:
+      description: All keys that the owner owns now, with the time when each was set (null in check mode).
+      type: list
+      elements: dict
+      contains:
+        key:
+          description: Names from the top of the file.
+          type: list
+          elements: str
+        time:
+          description: When its present value was set, RFC 3339 with microseconds.
+          type: str
+    kept:
+      description: Keys whose value of somebody else was left, because it is stronger or was edited since.
+      type: list
+      elements: list
+"""
+
+import datetime
+import json
+from dataclasses import replace
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import Ledger, OwnedKey, parse_entry
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store import LedgerStore
+from ansible_collections.bulkhead.hardening.plugins.module_utils._owned_files import (
+    NewText,
+    Validator,
+    read_file,
+    validate_texts,
+    write_files,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    "owner": {"type": "str", "required": True},
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "path": {"type": "path", "required": True},
+            "format": {"type": "str", "choices": ["json"], "default": "json"},
+            "keys": {"type": "dict", "default": {}, "no_log": False},
+            "at_least": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "key": {"type": "list", "elements": "str", "required": True, "no_log": False},
+                    "value": {"type": "raw", "required": True},
+                    "stronger": {"type": "str", "choices": ["smaller_size", "smaller_number"]},
+                    "weak": {"type": "list", "elements": "raw"},
+                },
+            },
+            "secret": {"type": "list", "elements": "str", "default": [], "no_log": False},
+        },
+    },
+    "validate": {"type": "list", "elements": "str", "default": []},
+    "state_directory": {"type": "path", "default": "/var/lib/bulkhead"},
+    "phase": {"type": "str", "choices": ["read", "validate", "write"], "default": "read"},
+    # Whole contents of files: kept out of the host's log.
+    "plan": {"type": "str", "no_log": True},
+}
+
+
+def read(store: LedgerStore, paths: list[str]) -> dict[str, Any]:
+    """The texts of the files, and what the ledger says of them."""
+    ledger = store.read()
+    files = [
+        {
+            **read_file(path),
+            "keys": [entry.as_json() for entry in ledger.of_file(path)],
+            "created": ledger.files[path].created if path in ledger.files else None,
+            "written_sha256": ledger.files[path].sha256 if path in ledger.files else None,
+        }
+        for path in paths
+    ]
+    return {"changed": False, "files": files}
+
+
+def write(store: LedgerStore, plan: dict[str, Any], validator: Validator) -> dict[str, Any]:
+    """Carry out a plan; the time of every new entry is the host's own."""
+    time = datetime.datetime.now(tz=datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    entries: tuple[OwnedKey, ...] = tuple(replace(parse_entry(entry), time=time) for entry in plan["entries"])
+
+    def add(ledger: Ledger) -> Ledger:
+        return ledger.with_keys(entries)
+
+    released = {(path, tuple(key)) for path, key in plan["released"]}
+    texts = _texts(plan)
+    write_files(texts, store=store, add=add, released=released, validator=validator)
+    return {"changed": bool(texts), "time": time}
+
+
+def _texts(plan: dict[str, Any]) -> list[NewText]:
+    return [NewText(**text) for text in plan["texts"]]
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Do the phase that the action plugin asks for."""
+    store = LedgerStore(module.params["state_directory"])
+    if module.params["phase"] == "read":
+        return read(store, [file["path"] for file in module.params["files"]])
+    plan = json.loads(module.params["plan"])
+    validator = Validator(System(), module.params["validate"], plan["secrets"])
+    if module.params["phase"] == "validate" or module.check_mode:
+        validate_texts(_texts(plan), validator)
+        return {"changed": False}
+    return write(store, plan, validator)
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    try:
+        outcome = run(module)
+    except BulkheadError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**outcome)
+
+
+if __name__ == "__main__":
+    main()

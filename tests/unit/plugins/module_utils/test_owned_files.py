@@ -1,0 +1,300 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Files are replaced as a whole, validated before, and no interruption leaves half a change."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.bulkhead.hardening.plugins.module_utils import _owned_files
+from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import (
+    Ledger,
+    LedgerError,
+    OwnedFile,
+    OwnedKey,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store import LedgerStore
+from ansible_collections.bulkhead.hardening.plugins.module_utils._owned_files import (
+    NewText,
+    OwnedFileError,
+    Validator,
+    read_file,
+    validate_texts,
+    write_files,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+
+ACCEPTING = Validator(System(), [])
+
+
+def _entry(path: Path) -> OwnedKey:
+    return OwnedKey(
+        owner="o",
+        path=str(path),
+        key=("icc",),
+        before={"absent_from": 1},
+        set=False,
+        time="2026-11-23T15:20:00.250000Z",
+        role="o",
+        collection_version="0.1.0",
+    )
+
+
+def _new(path: Path, text: str | None, *, created: bool = False) -> NewText:
+    content = path.read_bytes() if path.exists() else None
+    return NewText(
+        str(path), text, None if content is None else hashlib.sha256(content).hexdigest(), created=created
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LedgerStore:
+    return LedgerStore(str(tmp_path / "state"))
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    path = tmp_path / "docker" / "daemon.json"
+    path.parent.mkdir()
+    path.write_text("old")
+    return path
+
+
+def _write(store: LedgerStore, *texts: NewText, validator: Validator = ACCEPTING, **options: Any) -> None:
+    entries = tuple(_entry(Path(text.path)) for text in texts if text.text is not None)
+    options.setdefault("add", lambda ledger: ledger.with_keys(entries))
+    options.setdefault("released", set())
+    write_files(texts, store=store, validator=validator, **options)
+
+
+def test_a_file_is_replaced_and_the_ledger_knows(store: LedgerStore, target: Path) -> None:
+    _write(store, _new(target, "new"))
+    assert target.read_text() == "new"
+    ledger = store.read()
+    assert ledger.keys == (_entry(target),)
+    assert ledger.files == {str(target): OwnedFile(False, hashlib.sha256(b"new").hexdigest())}
+    assert sorted(entry.name for entry in target.parent.iterdir()) == ["daemon.json"]
+
+
+def test_the_ledger_is_for_root_only(store: LedgerStore, target: Path) -> None:
+    _write(store, _new(target, "new"))
+    assert stat.S_IMODE(Path(store.path).stat().st_mode) == 0o600
+    assert stat.S_IMODE(Path(store.path).parent.stat().st_mode) == 0o700
+
+
+def test_mode_and_attributes_are_kept(store: LedgerStore, target: Path) -> None:
+    target.chmod(0o640)
+    try:
+        os.setxattr(target, "user.origin", b"admin")
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+    before = {name: os.getxattr(target, name) for name in os.listxattr(target)}
+    _write(store, _new(target, "new"))
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert {name: os.getxattr(target, name) for name in os.listxattr(target)} == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_owner_is_kept(store: LedgerStore, target: Path) -> None:
+    os.chown(target, 1234, 4321)
+    _write(store, _new(target, "new"))
+    assert (target.stat().st_uid, target.stat().st_gid) == (1234, 4321)
+
+
+def test_a_new_file_is_readable_and_its_directory_is_made(store: LedgerStore, tmp_path: Path) -> None:
+    path = tmp_path / "fresh" / "daemon.json"
+    _write(store, _new(path, "new", created=True))
+    assert path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert store.read().files[str(path)].created
+
+
+def test_a_released_file_goes_with_its_entries(store: LedgerStore, target: Path) -> None:
+    _write(store, _new(target, "new"))
+    _write(store, _new(target, None), released={(str(target), ("icc",))})
+    assert not target.exists()
+    assert store.read() == Ledger()
+
+
+def test_a_file_that_changed_since_it_was_read_is_left(store: LedgerStore, target: Path) -> None:
+    planned = _new(target, "new")
+    target.write_text("edited meanwhile")
+    with pytest.raises(OwnedFileError, match="somebody changed it while"):
+        _write(store, planned)
+    assert target.read_text() == "edited meanwhile"
+    assert store.read() == Ledger()
+
+
+def test_the_validator_sees_the_new_text_and_its_refusal_changes_nothing(
+    store: LedgerStore, target: Path, tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen"
+    script = tmp_path / "validator"
+    script.write_text(f'#!/bin/sh\ncp "$2" {seen}\necho "$2: bad value hunter2" >&2\nexit 1\n')
+    script.chmod(0o755)
+    validator = Validator(System(), [str(script), "--config-file", "%s"], ["hunter2"])
+    with pytest.raises(OwnedFileError) as caught:
+        _write(store, _new(target, "new"), validator=validator)
+    assert f"{target}: bad value (secret)" in str(caught.value)
+    assert "Nothing was changed" in str(caught.value)
+    assert seen.read_text() == "new"
+    assert target.read_text() == "old"
+    assert [entry.name for entry in target.parent.iterdir()] == ["daemon.json"]
+
+
+def test_a_refused_new_file_leaves_no_directory(store: LedgerStore, tmp_path: Path) -> None:
+    path = tmp_path / "fresh" / "daemon.json"
+    with pytest.raises(OwnedFileError, match="refuses the new content"):
+        _write(store, _new(path, "new"), validator=Validator(System(), ["/bin/false", "%s"]))
+    assert not path.parent.exists()
+
+
+def test_check_mode_validates_elsewhere(target: Path, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    script = tmp_path / "validator"
+    script.write_text(f'#!/bin/sh\necho "$1" > {seen}\ngrep -q new "$1"\n')
+    script.chmod(0o755)
+    validator = Validator(System(), [str(script), "%s"])
+    validate_texts([_new(target, "new")], validator)
+    validated = seen.read_text().strip()
+    assert not validated.startswith(str(target.parent))
+    assert not Path(validated).exists()
+    with pytest.raises(OwnedFileError, match="refuses"):
+        validate_texts([_new(target, "other")], validator)
+
+
+def test_a_missing_validator_is_named(store: LedgerStore, target: Path) -> None:
+    with pytest.raises(OwnedFileError, match="validator could not be run: /none"):
+        _write(store, _new(target, "new"), validator=Validator(System(), ["/none", "%s"]))
+    assert target.read_text() == "old"
+
+
+@pytest.mark.parametrize("failing", ["fsync", "rename", "mkstemp"])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EPERM])
+def test_an_unwritable_disk_changes_nothing(
+    store: LedgerStore, target: Path, monkeypatch: pytest.MonkeyPatch, failing: str, code: int
+) -> None:
+    def refuse(*_arguments: Any, **_options: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    with store.lock():
+        store.write(Ledger())
+    place = _owned_files.tempfile if failing == "mkstemp" else os
+    monkeypatch.setattr(place, failing, refuse)
+    with pytest.raises(BulkheadError) as caught:
+        _write(store, _new(target, "new"))
+    monkeypatch.undo()
+    assert os.strerror(code) in str(caught.value)
+    assert "Nothing was changed" in str(caught.value)
+    assert target.read_text() == "old"
+    assert store.read() == Ledger()
+    assert [entry.name for entry in target.parent.iterdir()] == ["daemon.json"]
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the code may catch it."""
+
+
+@pytest.mark.parametrize("survived", range(12))
+def test_a_kill_at_any_call_leaves_the_old_or_the_new_file(
+    store: LedgerStore, target: Path, monkeypatch: pytest.MonkeyPatch, survived: int
+) -> None:
+    calls = {"left": survived}
+
+    def dying(real: Any) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
+            if calls["left"] == 0:
+                raise Killed
+            calls["left"] -= 1
+            return real(*arguments, **options)
+
+        return call
+
+    planned = _new(target, "new")
+    for name in ("rename", "fsync", "unlink"):
+        monkeypatch.setattr(os, name, dying(getattr(os, name)))
+    killed = False
+    try:
+        _write(store, planned)
+    except Killed:
+        killed = True
+    monkeypatch.undo()
+    assert killed == (survived < 10)
+    text, ledger = target.read_text(), store.read()
+    assert text in ("old", "new")
+    if text == "new":
+        assert ledger.keys == (_entry(target),)
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b'{"schema_version": "9"}', b"\xff", b'{"schema_version":"1.0"}']
+)
+def test_a_damaged_ledger_is_refused_and_nothing_is_touched(
+    store: LedgerStore, target: Path, content: bytes
+) -> None:
+    Path(store.path).parent.mkdir(mode=0o700)
+    Path(store.path).write_bytes(content)
+    with pytest.raises(LedgerError, match=r"ledger.json: .* Nothing was changed"):
+        _write(store, _new(target, "new"))
+    assert target.read_text() == "old"
+    assert Path(store.path).read_bytes() == content
+
+
+def test_a_second_writer_is_refused(store: LedgerStore, target: Path) -> None:
+    with store.lock(), pytest.raises(LedgerError, match="another run is writing"):
+        _write(LedgerStore(str(Path(store.path).parent)), _new(target, "new"))
+
+
+def test_a_link_within_the_directory_is_kept(store: LedgerStore, target: Path) -> None:
+    real = target.with_name("real.json")
+    target.rename(real)
+    target.symlink_to("real.json")
+    _write(store, _new(target, "new"))
+    assert target.is_symlink()
+    assert real.read_text() == "new"
+
+
+def test_a_link_out_of_the_directory_is_refused(store: LedgerStore, target: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    target.rename(elsewhere)
+    target.symlink_to(elsewhere)
+    with pytest.raises(OwnedFileError, match="symbolic link that leads out of"):
+        read_file(str(target))
+    with pytest.raises(OwnedFileError, match="symbolic link that leads out of"):
+        _write(store, NewText(str(target), "new", None))
+    assert elsewhere.read_text() == "old"
+
+
+def test_what_is_no_text_file_is_refused(target: Path) -> None:
+    target.write_bytes(b"{\xff}")
+    with pytest.raises(OwnedFileError, match="byte 1 is not UTF-8"):
+        read_file(str(target))
+    target.write_bytes(b" " * (1024 * 1024 + 1))
+    with pytest.raises(OwnedFileError, match="longer than 1048576 bytes"):
+        read_file(str(target))
+    target.unlink()
+    os.mkfifo(target)
+    with pytest.raises(OwnedFileError, match="not a regular file"):
+        read_file(str(target))
+
+
+def test_a_relative_path_is_refused() -> None:
+    with pytest.raises(OwnedFileError, match="absolute path"):
+        read_file("daemon.json")
+    with pytest.raises(OwnedFileError, match="absolute path"):
+        read_file("/etc/docker/../shadow")
+
+
+def test_a_value_being_replaced_is_settled_after_the_write(store: LedgerStore, target: Path) -> None:
+    entry = replace(_entry(target), set=True, replaces={"value": False})
+    _write(store, _new(target, "new"), add=lambda ledger: ledger.with_keys((entry,)))
+    assert store.read().keys == (replace(entry, replaces=None),)
