@@ -107,9 +107,8 @@ class Laboratory:
         self.write_inventory()
 
     def write_inventory(self) -> None:
-        """List the machines that are up, with the host keys that the lab put into them."""
-        if not self.directory.is_dir():
-            return
+        """List the machines that are up, with the host keys that the lab put into them; maybe none."""
+        self.directory.mkdir(parents=True, exist_ok=True)
         known_hosts = self.directory / "known_hosts"
         with locked(self.directory / "lock", progress=self.progress, subject="inventory"):
             ports: dict[str, int] = {}
