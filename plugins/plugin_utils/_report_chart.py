@@ -25,6 +25,7 @@ _COLUMN = 100 / len(SEVERITIES)  # per cent, with the gap to the next one
 _TRACK = _COLUMN - 3
 _HEAD = 48  # pixels, the headings
 _LINE = 58  # pixels, one area
+_UNREAD_LINE = 15  # pixels, where a label has a second line
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Cell:
     track: float
     segments: tuple[Segment, ...]
     label: str
+    unread: int
     title: str
 
 
@@ -91,9 +93,9 @@ def chart(findings: Iterable[Mapping[str, Any]]) -> Chart:
             cell = counts.setdefault((str(finding["area"]), str(finding["severity"])), _none())
             cell[kind] += 1
     areas = sorted({area for area, _severity in counts}, key=_area_order)
-    rows = tuple(_row(area, _HEAD + index * _LINE, counts) for index, area in enumerate(areas))
+    rows, height = _rows(areas, counts)
     columns = tuple(_column(severity, index, counts) for index, severity in enumerate(SEVERITIES))
-    return Chart(columns, rows, _HEAD + len(rows) * _LINE, _description(counts))
+    return Chart(columns, rows, height, _description(counts))
 
 
 def _none() -> dict[str, int]:
@@ -108,6 +110,15 @@ def _area_order(area: str) -> tuple[int, str]:
 def _column(severity: str, index: int, counts: _Counts) -> Column:
     failed = sum(cell["failed"] for (_area, of), cell in counts.items() if of == severity)
     return Column(severity, index * _COLUMN, f"{failed} failed")
+
+
+def _rows(areas: Iterable[str], counts: _Counts) -> tuple[tuple[Row, ...], int]:
+    rows = []
+    y = _HEAD
+    for area in areas:
+        rows.append(_row(area, y, counts))
+        y += _LINE + (_UNREAD_LINE if any(cell.unread for cell in rows[-1].cells) else 0)
+    return tuple(rows), y
 
 
 def _row(area: str, y: int, counts: _Counts) -> Row:
@@ -128,13 +139,13 @@ def _cell(area: str, severity: str, x: float, counts: dict[str, int]) -> Cell:
             width = _TRACK * counts[kind] / total
             segments.append(Segment(kind, counts[kind], start, width))
             start += width
-    unread = f" +{counts['unread']}?" if counts["unread"] else ""
     return Cell(
         severity=severity,
         x=x,
         track=_TRACK if total else 0,
         segments=tuple(segments),
-        label=f"{counts['failed']}{unread} of {total}" if total else "–",
+        label=f"{counts['failed']} of {total}" if total else "–",
+        unread=counts["unread"],
         title=f"{area}, {severity}: {_sentence(counts)}",
     )
 

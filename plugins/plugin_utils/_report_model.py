@@ -10,7 +10,11 @@ from typing import Any
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_remedy import Remedy, remedy
-from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_text import shown, visible
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_text import (
+    NAME_LIMIT,
+    shown,
+    visible,
+)
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_words import (
     RESULTS,
     ResultWords,
@@ -30,10 +34,11 @@ __all__ = [
     "containers",
     "sections",
     "status",
-    "subject_words",
 ]
 
 _SENTENCE_LIMIT = 800
+_FINDING_KEYS = ("id", "title", "area", "severity", "result", "subject")
+_FINDING_RESULTS = ("pass", "fail", "waived", "not_applicable", "manual", "error")
 
 
 class ReportError(BulkheadError):
@@ -114,17 +119,33 @@ def checked(document: Any, kind: str, keys: Sequence[str]) -> Mapping[str, Any]:
     missing = [key for key in keys if key not in document]
     if missing:
         raise ReportError(f"The {kind} lacks {', '.join(missing)}.")
+    for finding in document.get("findings") or ():
+        _check_finding(finding, kind)
     return document
 
 
+def _check_finding(finding: Any, kind: str) -> None:
+    lacks = [key for key in _FINDING_KEYS if not isinstance(finding, Mapping) or key not in finding]
+    if lacks:
+        raise ReportError(f"A finding of the {kind} lacks {', '.join(lacks)}: {shown(finding, NAME_LIMIT)}.")
+    if finding["result"] not in _FINDING_RESULTS:
+        known = ", ".join(_FINDING_RESULTS)
+        raise ReportError(f"The {kind} has the result {visible(finding['result'])}; known are {known}.")
+
+
 def status(finding: Mapping[str, Any]) -> str:
-    """Return the finding's result, with ``pending`` told apart from ``fail``."""
+    """Return the finding's result, with ``pending`` told apart from ``fail``.
+
+    Pending is a failure whose reason says so, or whose evidence shows a setting that is not in force yet.
+    """
     result = str(finding["result"])
     if result != "fail":
         return result
+    if str(finding.get("reason") or "").startswith("pending:"):
+        return "pending"
     values = [each.get("value") for each in finding.get("evidence") or ()]
     proofs = [value.get("proof") for value in values if isinstance(value, Mapping)]
-    return "pending" if "pending" in (finding.get("proof"), *proofs) else "fail"
+    return "pending" if "pending" in proofs else "fail"
 
 
 def sections(findings: Iterable[Mapping[str, Any]]) -> tuple[Section, ...]:
@@ -133,10 +154,6 @@ def sections(findings: Iterable[Mapping[str, Any]]) -> tuple[Section, ...]:
     for finding in findings:
         proof = str(finding.get("proof")) if finding["result"] == "pass" else ""
         grouped.setdefault((status(finding), str(finding["id"]), proof), []).append(finding)
-    known = tuple(words.key for words in RESULTS)
-    unknown = sorted({key[0] for key in grouped} - set(known))
-    if unknown:
-        raise ReportError(f"The report has the result {visible(unknown[0])}; known are {', '.join(known)}.")
     return tuple(_section(words, grouped) for words in RESULTS)
 
 
@@ -175,16 +192,18 @@ def _listed(ids: Any) -> str:
 
 
 def _subject(finding: Mapping[str, Any]) -> Subject:
-    reason, waiver = finding.get("reason"), finding.get("waiver")
+    # A failure may carry a waiver too: one that has expired, as its reason says.
+    waived = finding["result"] == "waived" and finding.get("waiver")
+    reason = None if waived else finding.get("reason")
     return Subject(
-        words=subject_words(finding["subject"]),
+        words=_subject_words(finding["subject"]),
         evidence=tuple(_evidence(each) for each in finding.get("evidence") or ()),
         reason=visible(reason, _SENTENCE_LIMIT) if reason else None,
-        waiver=_waiver(waiver) if waiver else None,
+        waiver=_waiver(waived) if waived else None,
     )
 
 
-def subject_words(subject: Mapping[str, Any]) -> str:
+def _subject_words(subject: Mapping[str, Any]) -> str:
     """Return ``this host``, ``docker`` or ``container web (docker, root)``."""
     kind, name = str(subject.get("kind")), visible(subject.get("name") or "without a name")
     if kind == "host":

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._plain import plain
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_text import visible
 
 __all__ = ["Remedy", "merged_yaml", "remedy"]
@@ -88,21 +89,13 @@ def _set(wanted: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
         if not isinstance(inner, dict):
             return
         place = inner
-    place.setdefault(path[-1], _copy(value))
-
-
-def _copy(value: Any) -> Any:
-    # Plain JSON types: yaml.safe_dump knows no tagged ones of Ansible, and writes shared ones as aliases.
-    if isinstance(value, Mapping):
-        return {str(key): _copy(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_copy(inner) for inner in value]
-    return "".join(value) if isinstance(value, str) else value
+    # A copy: yaml.safe_dump writes what two keys share as an alias.
+    place.setdefault(path[-1], plain(value))
 
 
 def _line(document: dict[str, Any]) -> str:
     (name, value), *_rest = document.items()
-    flow = yaml.safe_dump(_copy([value]), default_flow_style=True, width=1_000_000, sort_keys=False)
+    flow = yaml.safe_dump(plain([value]), default_flow_style=True, width=1_000_000, sort_keys=False)
     return f"{yaml.safe_dump(name).partition(chr(10))[0]}: {flow.strip()[1:-1]}"
 
 

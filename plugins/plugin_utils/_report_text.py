@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-__all__ = ["columns", "fit", "moment", "shown", "visible"]
+__all__ = ["NAME_LIMIT", "columns", "fit", "moment", "shown", "visible"]
 
 NAME_LIMIT = 160
 VALUE_LIMIT = 800

@@ -48,7 +48,9 @@ class ResultWords:
 
 
 RESULTS = (
-    ResultWords("fail", "Failed", "failed", "What was measured is not what the control asks for."),
+    ResultWords(
+        "fail", "Failed", "failed", "Each heading says what should hold. What was measured is something else."
+    ),
     ResultWords(
         "error",
         "Could not be read",
