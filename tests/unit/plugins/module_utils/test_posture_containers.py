@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -370,11 +371,20 @@ def test_a_container_within_a_container_is_one_of_its_own(host: ContainerHost) -
     assert (inner["engine"], inner["init"]["pid"]) == ("unknown", 900)
 
 
-def test_gvisor_is_not_judged_by_what_proc_shows(host: ContainerHost, tmp_path: Path) -> None:
+def run_runsc(host: ContainerHost, monkeypatch: pytest.MonkeyPatch, *, installed: str, uid: int) -> None:
+    """The container runs /usr/bin/runsc; what the host has under that name is `installed`, of user `uid`."""
+    running = host.write("/usr/bin/runsc", "program")
+    host.link("/proc/800/exe", str(running))
+    installed_file = host.write(installed, "program") if installed != "/usr/bin/runsc" else running
+    facts = replace(System().stat(str(installed_file)), uid=uid)
+    monkeypatch.setattr(host, "stat", lambda _path: facts)
+
+
+def test_gvisor_is_not_judged_by_what_proc_shows(
+    host: ContainerHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
     host.container(800)
-    runsc = host.write("/usr/bin/runsc", "program")
-    host.link("/proc/800/exe", str(runsc))
-    host.stat = lambda path, follow=True: System("/").stat(path, follow=follow)  # type: ignore[method-assign]
+    run_runsc(host, monkeypatch, installed="/usr/bin/runsc", uid=0)
     container = only(host)
     assert container["sandbox"] == "gvisor"
     for name in ("capabilities", "seccomp", "privileged", "mounts"):
@@ -382,11 +392,12 @@ def test_gvisor_is_not_judged_by_what_proc_shows(host: ContainerHost, tmp_path: 
     assert "memory_bytes" in container["limits"]
 
 
-def test_a_program_that_calls_itself_runsc_is_judged(host: ContainerHost) -> None:
+@pytest.mark.parametrize("installed, uid", [("/elsewhere/runsc", 0), ("/usr/bin/runsc", 1000)])
+def test_a_program_that_calls_itself_runsc_is_judged(
+    host: ContainerHost, monkeypatch: pytest.MonkeyPatch, installed: str, uid: int
+) -> None:
     host.container(800)
-    host.write("/usr/bin/runsc", "program")
-    host.write("/proc/800/other", "another program")
-    host.link("/proc/800/exe", "/usr/bin/runsc")
+    run_runsc(host, monkeypatch, installed=installed, uid=uid)
     container = only(host)
     assert container["sandbox"] is None
     assert container["seccomp"]["mode"] == "filter"
