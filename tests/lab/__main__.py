@@ -118,7 +118,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0, or 1 after an error that was printed, or 130 after an interrupt."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     options = parser().parse_args(arguments)
     try:
         run(options, Laboratory(lab_directory(), Progress()))

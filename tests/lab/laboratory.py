@@ -80,10 +80,14 @@ class Laboratory:
         self.directory.mkdir(parents=True, exist_ok=True)
         images = {one.recipe: image_for(one.recipe, self.progress) for one in wanted}
         fresh = [one for one in wanted if not self._is_there(one)]
+        claimed: list[str] = []
         try:
+            for one in fresh:
+                self._claim(one.name)
+                claimed.append(one.name)
             self._side_by_side([partial(self._make, one, images[one.recipe], cold=cold) for one in fresh])
         except BaseException:
-            self.down([one.name for one in fresh], keep_console=True)
+            self.down(claimed, keep_console=True)
             raise
         self.write_inventory()
 
@@ -137,11 +141,17 @@ class Laboratory:
         self.progress.say(one.name, "is up already")
         return True
 
+    def _claim(self, name: str) -> None:
+        """Make the directory, so that no other command can start or end a machine of this name meanwhile."""
+        try:
+            (self.directory / name).mkdir()
+        except FileExistsError:
+            raise LabError(f"{name} is being started by another command") from None
+
     def _make(self, one: Wanted, image: Image, *, cold: bool) -> None:
         accelerator = choose_accelerator(image, self.progress)
         instance = Instance(self.directory / one.name)
         machine = Machine(instance, image, accelerator, self._keys(), self.progress)
-        instance.directory.mkdir()
         ready = None if cold and not image.recipe.boots_itself else self._ready(image, accelerator)
         if ready is None or image.recipe.boots_itself:
             machine.boot(ready or image.disk)
@@ -174,9 +184,10 @@ class Laboratory:
                 for job in running:
                     job.result()
             except BaseException:
-                # The other threads see this in their waits; leaving the block waits for them.
+                # The other threads see this in their waits; cleaning up afterwards has to be able to wait again.
                 self.progress.cancelled.set()
                 pool.shutdown(cancel_futures=True)
+                self.progress.cancelled.clear()
                 raise
 
 

@@ -61,7 +61,9 @@ def test_a_program_over_its_limit_is_ended_and_its_log_shown(tmp_path: Path, pro
     with pytest.raises(LabError, match=r"no end within 0 s\n(?s:.*)\| working"):
         run_long(
             ["sh", "-c", "echo working; sleep 60"],
-            **{"progress": progress, "subject": "x", "phase": "y"},
+            progress=progress,
+            subject="x",
+            phase="y",
             log=tmp_path / "log",
             limit=0.3,
         )
