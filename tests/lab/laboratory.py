@@ -184,7 +184,7 @@ class Laboratory:
                 for job in running:
                     job.result()
             except BaseException:
-                # The other threads see this in their waits; cleaning up afterwards has to be able to wait again.
+                # The other threads see this in their waits; cleaning up has to be able to wait again.
                 self.progress.cancelled.set()
                 pool.shutdown(cancel_futures=True)
                 self.progress.cancelled.clear()
