@@ -1,7 +1,7 @@
 """``python -m demo [--inventory FILE]``: audit, harden, audit again, and show the two side by side.
 
-Without an inventory the host is a virtual machine made careless for the purpose and ended afterwards. With one, the
-same three playbooks run on the hosts it names.
+Without an inventory the host is a virtual machine made careless for the purpose and ended afterwards. With
+one, the same three playbooks run on the hosts it names.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def careless_host() -> Iterator[Path]:
 
 def reports(directory: Path) -> dict[str, dict[str, Any]]:
     """The JSON reports of a directory by host."""
-    found = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in directory.glob("*/report.json")}
+    paths = directory.glob("*/report.json")
+    found = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
     if not found:
         raise SystemExit(f"demo: no report in {directory}")
     return found
@@ -114,7 +115,7 @@ def container(host_report: Path, name: str) -> dict[str, Any]:
 def main() -> int:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--inventory", type=Path, help="harden the hosts of this inventory instead of a machine of our own")
+    parser.add_argument("--inventory", type=Path, help="harden these hosts instead")
     arguments = parser.parse_args()
     for earlier in ("before", "after"):
         shutil.rmtree(BUILD / earlier, ignore_errors=True)

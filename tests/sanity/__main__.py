@@ -44,7 +44,7 @@ def tracked_files() -> list[str]:
 
 
 def copy_checkout() -> None:
-    """Make ``COPY`` equal to the checkout, as a git repository of its own (ansible-test lists files by git)."""
+    """Make ``COPY`` equal to the checkout, as a git repository (ansible-test lists files by git)."""
     shutil.rmtree(COPY, ignore_errors=True)
     for path in tracked_files():
         target = COPY / path
@@ -82,7 +82,7 @@ def offer_interpreters() -> list[str]:
     INTERPRETERS.mkdir(parents=True)
     offered = []
     for version in VERSIONS:
-        working = next((path for path in candidates(version) if path.exists() and starts(path, version)), None)
+        working = next((path for path in candidates(version) if starts(path, version)), None)
         if working:
             (INTERPRETERS / f"python{version}").symlink_to(working)
             offered.append(version)
@@ -90,9 +90,9 @@ def offer_interpreters() -> list[str]:
 
 
 def search_path() -> str:
-    """The path for ansible-test: our interpreters, the tools, and the system without other people's shims."""
-    tools = Path(sys.executable).parent
-    return os.pathsep.join([str(INTERPRETERS), str(tools), "/usr/local/bin", "/usr/bin", "/usr/sbin", "/bin", "/sbin"])
+    """The path for ansible-test: our interpreters, the tools, the system; no version manager's shims."""
+    ours = [str(INTERPRETERS), str(Path(sys.executable).parent)]
+    return os.pathsep.join([*ours, "/usr/local/bin", "/usr/bin", "/usr/sbin", "/bin", "/sbin"])
 
 
 def seed_pip_bootstrap() -> None:
@@ -118,10 +118,12 @@ def main() -> int:
     """Copy, offer interpreters, run; the exit status is ansible-test's."""
     copy_checkout()
     versions = offer_interpreters()
-    print(f"sanity: Python {', '.join(versions)}; not on this machine: {', '.join(set(VERSIONS) - set(versions)) or 'none'}")
+    absent = [version for version in VERSIONS if version not in versions]
+    print(f"sanity: Python {', '.join(versions)}; not on this machine: {', '.join(absent) or 'none'}")
     seed_pip_bootstrap()
+    environment = {**os.environ, "PATH": search_path()}
     command = ["ansible-test", "sanity", "--requirements", "--color", "no"]
-    return subprocess.run(command, cwd=COPY, env={**os.environ, "PATH": search_path()}, check=False).returncode
+    return subprocess.run(command, cwd=COPY, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":
