@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Remedy:
         nested = self.value
         for key in reversed(self.path[1:]):
             nested = {key: nested}
-        return _line({self.path[0]: nested})
+        return _line({self.path[0]: plain(nested)})
 
 
 def remedy(record: Mapping[str, Any] | None) -> Remedy:
@@ -93,10 +94,23 @@ def _set(wanted: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     place.setdefault(path[-1], plain(value))
 
 
+class _OneLine(yaml.SafeDumper):
+    """Writes a text with line breaks in double quotes, where they are ``\\n``, and keys of any length in place."""
+
+    def check_simple_key(self) -> bool:
+        return True
+
+
+def _text(dumper: _OneLine, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if "\n" in text else None)
+
+
+_OneLine.add_representer(str, _text)
+
+
 def _line(document: dict[str, Any]) -> str:
-    (name, value), *_rest = document.items()
-    flow = yaml.safe_dump(plain([value]), default_flow_style=True, width=1_000_000, sort_keys=False)
-    return f"{yaml.safe_dump(name).partition(chr(10))[0]}: {flow.strip()[1:-1]}"
+    flow = yaml.dump([document], Dumper=_OneLine, default_flow_style=True, width=math.inf, sort_keys=False)
+    return flow.strip()[2:-2]
 
 
 def _dump(document: dict[str, Any]) -> str:
