@@ -95,7 +95,7 @@ def _set(wanted: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 
 
 class _OneLine(yaml.SafeDumper):
-    """Writes a text with line breaks in double quotes, where they are ``\\n``, and keys of any length in place."""
+    """Keeps to one line: line breaks as ``\\n`` in double quotes, keys of any length in place."""
 
     def check_simple_key(self) -> bool:
         return True
