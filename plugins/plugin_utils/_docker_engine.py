@@ -1,0 +1,121 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What decisions about a Docker Engine need to know of it, taken from the posture of its host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
+
+__all__ = ["DockerEngineError", "Engine"]
+
+
+class DockerEngineError(BulkheadError):
+    """What was asked of the engine is not possible; nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The engine of one host.
+
+    :ivar version: ``26.1.5``
+    :ivar binary: path of dockerd
+    :ivar path: path of its configuration file
+    :ivar unit: path of its service's unit file, or the unit's name where there is none
+    :ivar flags: settings among the flags of its next start, by their key in daemon.json
+    :ivar conflicts: keys that the file and the flags both hold now
+    :ivar settings: the posture's ``docker.settings``
+    :ivar swarm: whether it takes part in a swarm
+    :ivar running: names of its running containers
+    :ivar bridge_filter: whether the kernel can filter bridged packets; ``None``: not known
+    """
+
+    version: str
+    binary: str
+    path: str
+    unit: str
+    flags: Mapping[str, Any]
+    conflicts: tuple[str, ...]
+    settings: Mapping[str, Any]
+    swarm: bool
+    running: tuple[str, ...]
+    bridge_filter: bool | None
+
+    @classmethod
+    def from_posture(cls, posture: Mapping[str, Any]) -> Engine:
+        """Read it from a posture with ``docker``, ``kernel`` and ``containers``.
+
+        :raises DockerEngineError: there is no engine, it is a snap, or its version could not be read
+        """
+        docker = posture["docker"]
+        if docker["packaging"] == "snap":
+            raise DockerEngineError(
+                "Docker is installed as a snap, whose files and service are not managed here: found snap, "
+                "accepted are packages of the distribution or of Docker. Nothing was changed."
+            )
+        if not docker["installed"]:
+            raise DockerEngineError("Docker Engine is not installed. Nothing was changed.")
+        if not isinstance(docker["version"], str):
+            raise DockerEngineError(
+                f"Its version could not be read: {docker['version']}. Nothing was changed."
+            )
+        file, info, files = docker["configuration_file"], docker["info"], docker["files"]
+        unit = files.get("service_unit") if isinstance(files, Mapping) else None
+        return cls(
+            version=docker["version"],
+            binary=docker["binary"],
+            path=file.get("path", "/etc/docker/daemon.json"),
+            unit=(unit or {}).get("path") or "docker.service",
+            flags=docker["flags"]["next"] or {},
+            conflicts=tuple(docker["conflicts"] or ()),
+            settings=docker["settings"] or {},
+            swarm=isinstance(info, Mapping) and info.get("swarm") not in (None, "", "inactive"),
+            running=_running(posture["containers"]),
+            bridge_filter=_bridge_filter(posture["kernel"]),
+        )
+
+    def configured(self, name: str) -> Any:
+        """The value that the next start gives to a key; ``None`` when it is not known."""
+        return (self.settings.get(name) or {}).get("configured")
+
+    def in_force(self, name: str) -> Any:
+        """The value in force; where that is not known, the configured one."""
+        setting = self.settings.get(name) or {}
+        value = setting.get("value")
+        return setting.get("configured") if value is None or is_unreadable(value) else value
+
+
+def is_unreadable(value: Any) -> bool:
+    """Whether the posture could not read this fact."""
+    return isinstance(value, Mapping) and set(value) == {"unreadable"}
+
+
+def _running(containers: Any) -> tuple[str, ...]:
+    if not isinstance(containers, list):
+        raise DockerEngineError(
+            f"The running containers could not be read: {containers}. Nothing was changed."
+        )
+    return tuple(
+        sorted(
+            str(container["name"] or container["short_id"])
+            for container in containers
+            if container["engine"] == "docker" and container["uid"] == 0
+        )
+    )
+
+
+def _bridge_filter(kernel: Mapping[str, Any]) -> bool | None:
+    """br_netfilter is loaded or built in, or is there as a module that may still be loaded."""
+    modules, sysctls = kernel.get("modules"), kernel.get("sysctls")
+    if isinstance(modules, Mapping) and modules.get("br_netfilter") is True:
+        return True
+    if isinstance(sysctls, Mapping) and sysctls.get("kernel.modules_disabled") == "1":
+        return False
+    config = kernel.get("config")
+    options = config.get("options") if isinstance(config, Mapping) else None
+    if not isinstance(options, Mapping) or "CONFIG_BRIDGE_NETFILTER" not in options:
+        return None
+    return options["CONFIG_BRIDGE_NETFILTER"] in ("y", "m")

@@ -1,0 +1,143 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Compare what an engine should have with what it has: which keys need activation, and which are in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import same
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_engine import is_unreadable
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import ABSENT, KeyPath, leaves
+
+__all__ = ["Verdict", "activation_keys", "judge"]
+
+_NOT_SHOWN = "set (not shown)"
+
+
+@dataclass
+class Verdict:
+    """The state of each key at the end of a run, by its name in daemon.json.
+
+    :ivar in_force: measured, or configured since before the daemon read its file
+    :ivar pending: accepted or asked for, and not in force yet, with the reason
+    :ivar failed: should be in force and is not, with what was found
+    """
+
+    in_force: list[str] = field(default_factory=list)
+    pending: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def activation_keys(
+    docker: Mapping[str, Any], wanted: Mapping[str, Any], configured: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The keys that may have to be activated, as the module docker_engine_activate takes them.
+
+    :param docker: the posture's ``docker``, from before the change
+    :param wanted: result of the filter docker_engine_wanted
+    :param configured: result of owned_config for the engine's file
+    """
+    file = configured["files"][0]
+    since: dict[str, str | None] = {}
+    for entry in file["owned"]:
+        since[entry["key"][0]] = _later(since.get(entry["key"][0], ""), entry["time"])
+    changed = {change["key"][0] for change in file["keys"]}
+    released = {change["key"][0] for change in file["keys"] if change["why"] == "released"}
+    values = _values(wanted, file)
+    settings = docker["settings"] or {}
+    keys = []
+    for name in sorted(since.keys() | changed):
+        setting = settings.get(name)
+        moment = None if name in changed else since[name]
+        seen = name not in released and _covers(setting, values.get(name, {}), ("proven", "configured"))
+        keys.append(
+            {
+                "name": name,
+                "since": moment,
+                "in_force": seen,
+                "differs": not seen and name not in changed and _measured_difference(setting),
+            }
+        )
+    return keys
+
+
+def judge(
+    docker: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    configured: Mapping[str, Any],
+    activated: Mapping[str, Any],
+    predicted: bool = False,
+) -> Verdict:
+    """Judge every key that the role manages by a posture read after the change.
+
+    :param predicted: check mode: nothing was changed, so that there is nothing to measure, only what would be
+    """
+    verdict = Verdict(pending=dict(wanted["pending"]))
+    waiting = {entry["key"]: entry["reason"] for entry in activated["pending"]}
+    settled = set(activated["settled"])
+    if predicted:
+        return Verdict(in_force=sorted(settled), pending={**verdict.pending, **waiting})
+    for name, parts in sorted(_values(wanted, configured["files"][0]).items()):
+        setting = (docker["settings"] or {}).get(name)
+        if not docker["running"]:
+            verdict.pending[name] = "the engine does not run; it takes effect when it starts"
+        elif name in waiting:
+            verdict.pending[name] = waiting[name]
+        elif (
+            setting is None
+            or _covers(setting, parts, ("proven", "configured"))
+            or name in settled
+            and is_unreadable(setting["value"])
+        ):
+            verdict.in_force.append(name)
+        else:
+            verdict.failed[name] = f"{setting['proof']}: {setting['value']} ({setting['witness']})"
+    return verdict
+
+
+def _later(first: str | None, second: str | None) -> str | None:
+    """The later of two times; ``None`` (this run) is later than all."""
+    return None if first is None or second is None else max(first, second)
+
+
+def _values(wanted: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, dict[KeyPath, Any]]:
+    """Every value that the file should have now, by the name of its key, then by path."""
+    kept = {tuple(key) for key in file["kept"]}
+    owned = {tuple(entry["key"]) for entry in file["owned"]}
+    values = dict(leaves(wanted["keys"]))
+    for floor in wanted["at_least"]:
+        key = tuple(floor["key"])
+        if key not in kept and (key in owned or "weak" not in floor):
+            values[key] = floor["value"]
+    grouped: dict[str, dict[KeyPath, Any]] = {}
+    for key, value in values.items():
+        grouped.setdefault(key[0], {})[key[1:]] = value
+    return grouped
+
+
+def _covers(setting: Any, parts: Mapping[KeyPath, Any], proofs: Iterable[str]) -> bool:
+    """Whether a setting of the posture holds these values; what is not shown is taken as it is configured."""
+    if not isinstance(setting, Mapping) or setting["proof"] not in proofs:
+        return False
+    return all(_holds(setting["value"], path, value) for path, value in parts.items())
+
+
+def _holds(found: Any, path: KeyPath, value: Any) -> bool:
+    for name in path:
+        if not isinstance(found, Mapping):
+            return bool(found == _NOT_SHOWN)
+        found = found.get(name, ABSENT)
+    if found == _NOT_SHOWN:
+        return True
+    if isinstance(found, list) and isinstance(value, list):
+        return sorted(map(str, found)) == sorted(map(str, value))
+    return same(found, value)
+
+
+def _measured_difference(setting: Any) -> bool:
+    return (
+        isinstance(setting, Mapping) and setting["proof"] == "pending" and not is_unreadable(setting["value"])
+    )
