@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The filters ``fleet_entry``, ``fleet_report`` and ``report_directory_name``; see their .yml files."""
+"""The filters of the fleet's report; see their .yml files."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ def fleet_report(entries: Any, *, collected_at: str, unreachable: Any = ()) -> d
         raise AnsibleFilterError(f"fleet_report: {error}") from error
 
 
+def fleet_table(fleet: Any) -> str:
+    """The hosts of a fleet for a terminal."""
+    return _fleet.fleet_table(plain(fleet))
+
+
 def report_directory_name(host: Any) -> str:
     """The directory of a host's report."""
     return _fleet.report_directory_name(str(host))
@@ -41,5 +46,6 @@ class FilterModule:
         return {
             "fleet_entry": fleet_entry,
             "fleet_report": fleet_report,
+            "fleet_table": fleet_table,
             "report_directory_name": report_directory_name,
         }

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._catalogue import SEVERITIES
 
-__all__ = ["fleet_entry", "fleet_report", "report_directory_name"]
+__all__ = ["fleet_entry", "fleet_report", "fleet_table", "report_directory_name"]
 
 _SCHEMA_VERSION = "1.0"
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -37,6 +38,9 @@ def fleet_entry(report: Mapping[str, Any]) -> dict[str, Any]:
         for finding in report["findings"]
         if finding["result"] == "fail"
     }
+    unsettled = Counter(
+        finding["severity"] for finding in report["findings"] if finding["result"] in ("fail", "error")
+    )
     return {
         "host": report["host"],
         "collected_at": report["collected_at"],
@@ -45,6 +49,7 @@ def fleet_entry(report: Mapping[str, Any]) -> dict[str, Any]:
         "engines": report["engines"],
         "report": f"{report_directory_name(report['host'])}/report.html",
         "failed": list(failed.values()),
+        "open": {severity: unsettled[severity] for severity in SEVERITIES},
     }
 
 
@@ -57,7 +62,9 @@ def fleet_report(
         for control in entry["failed"]:
             counted = controls.setdefault(control["id"], {**control, "failed_hosts": 0})
             counted["failed_hosts"] += 1
-    hosts = [{key: value for key, value in entry.items() if key != "failed"} for entry in entries]
+    hosts = [
+        {key: value for key, value in entry.items() if key not in ("failed", "open")} for entry in entries
+    ]
     hosts.sort(key=lambda host: (host["score"] is None, host["score"], host["host"]))
     return {
         "schema_version": _SCHEMA_VERSION,
@@ -66,6 +73,23 @@ def fleet_report(
         "unreachable": sorted(unreachable),
         "controls": sorted(controls.values(), key=_gravity),
     }
+
+
+def fleet_table(fleet: Mapping[str, Any]) -> str:
+    """The hosts for a terminal, one line each; a control character in a name is shown as ``?``."""
+    width = max(
+        [len("host"), *(len(host["host"]) for host in fleet["hosts"]), *map(len, fleet["unreachable"])]
+    )
+    lines = [f"{'host':{width}}  score  pass  fail  error  waived"]
+    for host in fleet["hosts"]:
+        score = "-" if host["score"] is None else host["score"]
+        counts = host["summary"]
+        lines.append(
+            f"{host['host']:{width}}  {score:>5}  {counts['pass']:>4}  {counts['fail']:>4}"
+            f"  {counts['error']:>5}  {counts['waived']:>6}"
+        )
+    lines += [f"{host:{width}}  could not be audited" for host in fleet["unreachable"]]
+    return "\n".join("".join(letter if letter.isprintable() else "?" for letter in line) for line in lines)
 
 
 def _gravity(control: Mapping[str, Any]) -> tuple[int, int, str]:
