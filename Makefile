@@ -8,7 +8,7 @@ NAME     ?=
 COUNT    ?= 1
 
 SYSTEM_PACKAGES := ca-certificates git openssh-client python3-venv shellcheck
-LAB_PACKAGES    := debian-archive-keyring e2fsprogs mmdebstrap qemu-system-x86 qemu-utils
+LAB_PACKAGES    := debian-archive-keyring e2fsprogs mmdebstrap qemu-system-x86 qemu-utils uidmap
 BROWSER_PACKAGES := chromium fonts-dejavu-core
 
 export PATH := $(BIN):$(PATH)
