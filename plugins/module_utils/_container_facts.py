@@ -45,7 +45,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._process_object
 
 __all__ = ["HIDDEN_BY_A_SANDBOX", "HostView", "measure", "sandbox_of", "view_host"]
 
-NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 HIDDEN_BY_A_SANDBOX = (
     "capabilities",
     "seccomp",
@@ -80,7 +80,7 @@ class HostView:
 def view_host(system: System) -> HostView:
     """Look at process 1; raises `PortError`, for example without the right to."""
     with system.process(1) as first:
-        namespaces = {name: _link(first, name) for name in NAMESPACES}
+        namespaces = {name: _link(first, name) for name in _NAMESPACES}
         mounts = read_mounts(first)
     enforcing: bool | None = None
     with contextlib.suppress(NotThere):
@@ -106,7 +106,7 @@ def _link(process: ProcessHandle, namespace: str) -> str:
         return ""  # a kernel without that kind of namespace: then it is the host's
 
 
-def init_facts(
+def _init_facts(
     system: System, host: HostView, found: FoundContainer, status: ProcessStatus
 ) -> dict[str, Any]:
     started = host.boot_time + found.init.start_ticks / os.sysconf("SC_CLK_TCK")
@@ -133,7 +133,7 @@ def measure(
         status = read_status(process)
         own = found.mark.path if found.mark else None
         facts: dict[str, Any] = {
-            "init": init_facts(system, host, found, status),
+            "init": _init_facts(system, host, found, status),
             "cgroup": printable(_cgroup_of(found)),
             "limits": attempt(lambda: host.limits.read(found.init.cgroup, own)),
         }
@@ -162,8 +162,8 @@ def _cgroup_of(found: FoundContainer) -> str:
 
 
 def _identity_facts(host: HostView, process: ProcessHandle, status: ProcessStatus) -> dict[str, Any]:
-    links = {name: _link(process, name) for name in NAMESPACES}
-    shared = {name: links[name] == host.namespaces[name] for name in NAMESPACES}
+    links = {name: _link(process, name) for name in _NAMESPACES}
+    shared = {name: links[name] == host.namespaces[name] for name in _NAMESPACES}
     return {
         "capabilities": status.capabilities.names(),
         "seccomp": status.seccomp(),

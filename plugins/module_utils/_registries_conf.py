@@ -77,7 +77,8 @@ def _tables(path: str, text: str) -> list[_Table]:
     for number, line in _logical_lines(path, text):
         header, entry = _TABLE.fullmatch(line), _KEY.fullmatch(line)
         if header:
-            name, values = header[1] or header[2], {}  # type: str, dict[str, Value]
+            name = header[1] or header[2]
+            values: dict[str, Value] = {}
             tables.append(_Table(name, values, tables[-1].registry if name == "registry.mirror" else values))
         elif entry:
             key = entry[1].strip("\"'")
