@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.bulkhead.hardening.plugins.module_utils import _container_facts, _posture_containers
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import DockerRecords
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import unreadable
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import Completed, PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_containers import (
@@ -206,6 +207,30 @@ def test_rootless_podman_is_asked_once_as_its_user(
     assert collect_rootless_engines(containers) == [
         {"engine": "podman", "user": "alice", "uid": 1000, "containers": 2}
     ]
+
+
+def test_a_users_docker_is_asked_on_the_users_own_socket(
+    host: ContainerHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def answer(_system: System, *, path: str, uid: int) -> DockerRecords:
+        asked.append((path, uid))
+        return DockerRecords({}, {}, [], [identity], {identity: inspect_document(identity, 900)})
+
+    monkeypatch.setattr(_posture_containers, "user_namespace_owner", lambda _system, _pid: 1000)
+    monkeypatch.setattr(_posture_containers, "fetch_docker_records", answer)
+    identity = host.container(
+        900,
+        engine_cgroup=ALICE_SLICE + "/docker-{id}.scope",
+        host=(),
+        listed=False,
+        uid_map=ALICE_MAP,
+        status=status_text(pid=900, inner_pid=1, uid=1000),
+    )
+    container = only(host)
+    assert (container["engine"], container["user"], container["name"]) == ("docker", "alice", "name-900")
+    assert asked == [("/run/user/1000/docker.sock", 1000)]
 
 
 def test_podman_that_cannot_be_asked_leaves_the_measured_facts(host: ContainerHost) -> None:
