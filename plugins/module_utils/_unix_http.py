@@ -18,6 +18,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     NotThere,
     PortError,
     System,
+    TimeLimitExceeded,
     time_limit,
 )
 
@@ -81,7 +82,10 @@ class UnixHttp:
             raise PortError(self._broken)
         what = f"{self._path}: GET {target}"
         try:
-            with time_limit(max(self._ends_at - time.monotonic(), 0.001), what):
+            remaining = self._ends_at - time.monotonic()
+            if remaining <= 0:
+                raise TimeLimitExceeded(f"{what}: no end within the deadline of the connection")
+            with time_limit(remaining, what):
                 status, body = self._exchange(target, what)
             text = body.decode("utf-8")
         except (OSError, http.client.HTTPException, UnicodeDecodeError) as error:
@@ -105,6 +109,8 @@ class UnixHttp:
         body = response.read(self._answer_limit + 1)
         if len(body) > self._answer_limit:
             raise PortError(f"{what}: longer than {self._answer_limit} bytes")
+        if response.length:
+            raise PortError(f"{what}: cut short")
         return response.status, body
 
 
