@@ -33,7 +33,6 @@ class EngineEvidence:
 
     :ivar info: the object of `GET /info`, empty when it could not be read
     :ivar version: the object of `GET /version`, empty when it could not be read
-    :ivar engine: the engine's version as numbers
     :ivar networks: the posture's `docker.networks` (empty when unreadable)
     :ivar bridge_options: the options of the network `bridge`
     :ivar listeners: the daemon's TCP listeners but those of published ports, None when unreadable
@@ -47,7 +46,6 @@ class EngineEvidence:
 
     info: Mapping[str, Any]
     version: Mapping[str, Any]
-    engine: tuple[int, ...]
     networks: list[dict[str, Any]]
     bridge_options: Mapping[str, Any]
     listeners: Optional[list[Listener]]
