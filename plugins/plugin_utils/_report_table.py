@@ -27,6 +27,7 @@ _CHANGED_LINES = 30
 
 # Which result of its subjects a control shows: the worst one.
 _WORST_FIRST = ("fail", "pending", "error", "manual", "waived", "pass", "not_applicable")
+_OPEN = frozenset({"fail", "pending", "error"})
 
 _Finding = Mapping[str, Any]
 
@@ -137,9 +138,9 @@ def _changes(before: Iterable[_Finding], after: Iterable[_Finding]) -> list[str]
         if control in earlier and earlier[control][1] != later[control][1]
     ]
     moved.sort(key=lambda each: (severity_rank(str(each[0]["severity"])), str(each[0]["id"])))
-    passing = [each for each in moved if each[2] == "pass"]
-    failing = [each for each in moved if each[1] == "pass" and each[2] != "pass"]
-    other = [each for each in moved if "pass" not in each[1:]]
+    passing = [each for each in moved if each[1] in _OPEN and each[2] == "pass"]
+    failing = [each for each in moved if each[1] == "pass" and each[2] in _OPEN]
+    other = [each for each in moved if each not in passing and each not in failing]
     return [
         *_change_block("now passing", passing),
         *_change_block("no longer passing", failing),

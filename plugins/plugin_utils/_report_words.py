@@ -34,6 +34,13 @@ _REFERENCES = {
     "disa_docker_ee": "DISA STIG Docker EE",
     "nist_800_53": "NIST SP 800-53",
     "nist_800_190": "NIST SP 800-190",
+    "anssi_bp_028": "ANSSI BP-028",
+    "bsi_sys_1_6": "BSI IT-Grundschutz",
+    "cis_rhel_9": "CIS RHEL 9",
+    "cis_ubuntu_24_04": "CIS Ubuntu 24.04",
+    "disa_rhel_8": "DISA STIG RHEL 8",
+    "disa_rhel_9": "DISA STIG RHEL 9",
+    "disa_ubuntu_24_04": "DISA STIG Ubuntu 24.04",
 }
 
 

@@ -8,9 +8,11 @@ import base64
 import hashlib
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_html import (
     TEMPLATES,
     fleet_html,
@@ -18,6 +20,7 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_html im
 )
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_model import ReportError
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_text import visible
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_words import AREAS, reference_words
 from unit.report_samples import HOSTILE, hostile_report, sample_fleet, sample_report
 
 VOID = {"meta", "input"}
@@ -139,6 +142,17 @@ def test_the_page_names_the_variable_the_waiver_and_the_proof() -> None:
     assert "configured, not proven" in text
     assert "CIS Docker 1.8: 2.15" in text
     assert "could not be read: /sys/kernel/security/lockdown" in text
+
+
+def test_every_reference_and_area_of_the_catalogue_has_a_name() -> None:
+    files = sorted((Path(__file__).parents[4] / "roles/posture_audit/files/catalogue").glob("*.yml"))
+    controls = [
+        each for file in files for each in yaml.safe_load(file.read_text(encoding="utf-8"))["controls"]
+    ]
+    sources = {source for control in controls for source in control.get("references", {})}
+    assert sources
+    assert {source for source in sources if reference_words(source) == source} == set()
+    assert {file.stem for file in files} == set(AREAS)
 
 
 def test_a_host_where_nothing_was_decided_or_found_has_a_page() -> None:
