@@ -124,8 +124,11 @@ def _joined(value: Any) -> str:
 
 def _engine(engine: Mapping[str, Any]) -> str:
     count = engine.get("containers")
-    state = f"{count} container{'' if count == 1 else 's'}" if engine.get("running") else "not running"
-    return visible(f"{engine.get('engine')} {engine.get('version') or ''} of {engine.get('user')}, {state}")
+    # Podman has no daemon: its ``running`` is null.
+    stopped = engine.get("running") is False
+    state = "not running" if stopped else f"{count} container{'' if count == 1 else 's'}"
+    name = f"{engine.get('engine')} {engine.get('version') or ''}".strip()
+    return visible(f"{name} of {engine.get('user')}, {state}")
 
 
 def _score(score: Mapping[str, Any]) -> dict[str, Any]:
