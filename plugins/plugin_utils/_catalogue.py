@@ -193,6 +193,9 @@ def _control(record: Any, path: str, area: str) -> Control:
     if not isinstance(record, dict):
         raise CatalogueError(f"{path}: a control is a mapping, found {type(record).__name__}")
     place = f"{path}: control {record.get('id', '(without id)')}"
+    empty = [str(key) for key, value in record.items() if value in (None, "")]
+    if empty:
+        raise CatalogueError(f"{place}: {', '.join(empty)}: found nothing; leave out what is not given")
     outcome = _validator().validate(record)
     if outcome.error_messages:
         raise CatalogueError(f"{place}: {'; '.join(outcome.error_messages)}")
@@ -212,7 +215,7 @@ def _control(record: Any, path: str, area: str) -> Control:
             if (compiled := _expression(source, f"{place}: evidence")) is not None
         ),
         rationale=" ".join(fields["rationale"].split()),
-        remedy={key: value for key, value in fields["remedy"].items() if key in record["remedy"]},
+        remedy={key: value for key, value in fields["remedy"].items() if value is not None},
         references={key: value for key, value in fields["references"].items() if value is not None},
     )
 
