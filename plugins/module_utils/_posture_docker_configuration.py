@@ -28,6 +28,8 @@ NOT_SHOWN = "set (not shown)"
 
 # What a log driver's options may show; the others can hold tokens and addresses with credentials.
 _SHOWN_LOG_OPTIONS = frozenset({"max-size", "max-file", "max-buffer-size", "compress", "mode"})
+# Of the keys that do not bear on security, what cannot hold a text of somebody's own (labels can).
+_SHOWN_KINDS = frozenset({"bool", "int", "ip", "ip_list"})
 _USER_INFORMATION = re.compile(r"//[^/@]*@")
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})  # Go's strconv.ParseBool
 _SHORT_FLAG = re.compile(r"-([A-Za-z])=?(.*)", re.DOTALL)
@@ -185,10 +187,14 @@ def shown(key: str, value: Any) -> Any:
         return [_without_credentials(mirror) for mirror in value]
     if key == "runtimes" and isinstance(value, dict):
         return sorted(printable(str(name), limit=100) for name in value)
+    return _bounded(value) if value in (None, "", [], {}) or _harmless(key) else NOT_SHOWN
+
+
+def _harmless(key: str) -> bool:
     row = DOCKER_KEYS.get(key)
-    if value not in (None, "", [], {}) and (row is None or row.secret):
-        return NOT_SHOWN
-    return _bounded(value)
+    if row is None or row.secret:
+        return False
+    return row.audited or row.kind in _SHOWN_KINDS or key == "containerd"
 
 
 def _without_credentials(text: Any) -> Any:

@@ -145,6 +145,7 @@ def test_conflicts() -> None:
         ("runtimes", {"runsc": {"path": "/x", "runtimeArgs": ["--token=hunter2"]}}),
         ("insecure-registries", ["//x:hunter2@r"]),
         ("no-such-key", "hunter2"),
+        ("labels", ["token=hunter2"]),
     ],
 )
 def test_secrets_are_not_shown(key: str, value: Any) -> None:
