@@ -43,6 +43,7 @@ PARTS = ("host", "kernel", "docker", "podman", "containers")
 # Where each fact is read from. The longest name that begins a fact's path counts; `[]` stands for any entry.
 WITNESSES: Mapping[str, str] = {
     "schema_version": "this collection",
+    "witnesses": "this collection",
     "collected_at": "the host's clock",
     "duration_seconds": "the host's clock",
     **HOST_WITNESSES,
