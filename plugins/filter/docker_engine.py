@@ -19,7 +19,11 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_profile
     validation_command,
     wanted_settings,
 )
-from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_verdict import activation_keys, judge
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_verdict import (
+    activation_keys,
+    judge,
+    live_restore_configured,
+)
 
 
 def docker_engine_wanted(
@@ -62,9 +66,13 @@ def docker_engine_wanted(
 
 def docker_engine_activation(
     wanted: Mapping[str, Any], *, posture: Mapping[str, Any], configured: Mapping[str, Any]
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     """See docker_engine_activation.yml."""
-    return activation_keys(posture["docker"], wanted, configured)
+    docker = posture["docker"]
+    return {
+        "keys": activation_keys(docker, wanted, configured),
+        "live_restore": live_restore_configured(docker, wanted, configured),
+    }
 
 
 def docker_engine_verdict(

@@ -45,7 +45,7 @@ options:
         type: bool
         default: false
   live_restore:
-    description: Whether the file switches C(live-restore) on.
+    description: Whether C(live-restore) is configured, in the file or by a flag.
     type: bool
     default: false
   socket:

@@ -122,7 +122,7 @@ EXAMPLES = r"""
           - key: [log-opts, max-size]
             value: 10m
             stronger: smaller_size
-        secret: ["*-proxy", "log-opts.*token*"]
+        secret: [http-proxy, "log-opts.*token*"]
     validate: [dockerd, --validate, --config-file, "%s"]
 
 - name: Give all of them back

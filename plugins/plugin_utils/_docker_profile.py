@@ -35,7 +35,8 @@ __all__ = ["PROFILES", "SECRET_KEYS", "Wanted", "validation_command", "wanted_se
 
 # Patterns of keys whose values can hold credentials (see owned_config, option secret).
 SECRET_KEYS = (
-    "*-proxy",
+    "http-proxy",
+    "https-proxy",
     "proxies",
     "registry-mirrors",
     "log-opts.*token*",

@@ -12,7 +12,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import 
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_engine import is_unreadable
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import ABSENT, KeyPath, leaves
 
-__all__ = ["Verdict", "activation_keys", "judge"]
+__all__ = ["Verdict", "activation_keys", "judge", "live_restore_configured"]
 
 _NOT_SHOWN = "set (not shown)"
 
@@ -62,6 +62,18 @@ def activation_keys(
             }
         )
     return keys
+
+
+def live_restore_configured(
+    docker: Mapping[str, Any], wanted: Mapping[str, Any], configured: Mapping[str, Any]
+) -> bool:
+    """Whether live-restore is on at the engine's next start, from the same three as `activation_keys`."""
+    name = "live-restore"
+    if name in wanted["keys"]:
+        return wanted["keys"][name] is True
+    if any(change["key"] == [name] for change in configured["files"][0]["keys"]):
+        return False  # given back: what it goes back to is not on, or it would not have been set
+    return ((docker["settings"] or {}).get(name) or {}).get("configured") is True
 
 
 def judge(

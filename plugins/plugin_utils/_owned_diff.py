@@ -42,16 +42,15 @@ def diff_of(plan: FilePlan, patterns: Sequence[str]) -> dict[str, str]:
     }
 
 
-def secret_texts(document: dict[str, Any], patterns: Sequence[str]) -> list[str]:
+def secret_texts(document: dict[str, Any], patterns: Sequence[str]) -> set[str]:
     """Every text in a document that a pattern covers: what a validator's message must not repeat."""
-    found = {
+    return {
         text
         for key, value in leaves(document).items()
         if is_secret(key, patterns)
         for text in _texts(value)
         if len(text) > 3
     }
-    return sorted(found, key=len, reverse=True)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -1,0 +1,26 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""After every key was given back."""
+
+from __future__ import annotations
+
+import json
+
+from observations import info
+from testinfra.host import Host
+
+
+def test_the_file_is_as_before_byte_for_byte(host: Host) -> None:
+    assert host.file("/etc/docker/daemon.json").content == host.file("/root/daemon.json.before").content
+
+
+def test_nothing_is_owned_any_more(host: Host) -> None:
+    ledger = json.loads(host.file("/var/lib/bulkhead/ledger.json").content_string)
+    assert ledger["keys"] == []
+    assert ledger["files"] == {}
+
+
+def test_the_engine_has_its_former_settings(host: Host) -> None:
+    options = info(host)["SecurityOptions"]
+    assert "name=userns" not in options
+    assert "name=no-new-privileges" not in options

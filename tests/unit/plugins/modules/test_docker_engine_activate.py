@@ -1,0 +1,152 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The steps of an activation, in their order, and the comparison of containers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.bulkhead.hardening.plugins.module_utils import _docker_service
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_activation import (
+    Activation,
+    EngineState,
+    RunningContainer,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import DockerRecords
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import (
+    DockerService,
+    DockerServiceError,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import Completed, PortError, System
+from ansible_collections.bulkhead.hardening.plugins.modules.docker_engine_activate import (
+    act,
+    parse_time,
+    survivors,
+    written_key,
+)
+
+WEB = RunningContainer("a" * 64, "web", 812, 4711, auto_remove=False)
+BEFORE = EngineState("26.1.5", 1000.0, None, live_restore=True, swarm=False, containers=(WEB,))
+
+
+class ScriptedService(DockerService):
+    """Keeps the steps, and knows when processes began."""
+
+    def __init__(self, ticks: dict[int, int] | None = None) -> None:
+        super().__init__(System(), socket="/none", timeout=1)
+        self.steps: list[str] = []
+        self.ticks = ticks or {}
+
+    def reload(self) -> None:
+        self.steps.append("reload")
+
+    def restart(self) -> None:
+        self.steps.append("restart")
+
+    def await_live_restore(self) -> None:
+        self.steps.append("await live-restore")
+
+    def await_answer(self) -> None:
+        self.steps.append("await answer")
+
+    def start_ticks(self, pid: int) -> int | None:
+        return self.ticks.get(pid)
+
+
+def test_live_restore_is_awaited_before_the_restart() -> None:
+    service = ScriptedService()
+    act(service, Activation(reload=True, await_live_restore=True, restart=True, settled=(), pending={}))
+    assert service.steps == ["reload", "await answer", "await live-restore", "restart", "await answer"]
+
+
+def test_nothing_is_done_for_nothing() -> None:
+    service = ScriptedService()
+    act(service, Activation(reload=False, await_live_restore=False, restart=False, settled=(), pending={}))
+    assert service.steps == []
+
+
+@pytest.mark.parametrize(
+    ("after", "ticks", "survived"),
+    [
+        (BEFORE, {812: 4711}, True),
+        (BEFORE, {812: 9999}, False),
+        (BEFORE, {}, False),
+        (replace(BEFORE, containers=()), {812: 4711}, False),
+        (replace(BEFORE, containers=(replace(WEB, pid=900),)), {812: 4711, 900: 1}, False),
+    ],
+)
+def test_a_container_survives_as_the_same_process_that_the_engine_knows(
+    after: EngineState, ticks: dict[int, int], survived: bool
+) -> None:
+    answer = survivors(BEFORE, after, ScriptedService(ticks))
+    assert answer == [{"name": "web", "pid": 812, "survived": survived}]
+
+
+def test_times_are_read_to_the_microsecond() -> None:
+    assert parse_time("1970-01-01T00:01:00.250000Z") == 60.25
+    assert parse_time("1970-01-01T00:01:00Z") == 60.0
+    key = written_key({"name": "icc", "since": None, "in_force": False, "differs": True})
+    assert (key.since, key.differs) == (None, True)
+
+
+def _records(**info: Any) -> DockerRecords:
+    return DockerRecords({"Version": "26.1.5"}, info, [], [], {})
+
+
+def test_a_daemon_that_never_says_live_restore_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        _docker_service, "fetch_docker_records", lambda *_a, **_k: _records(LiveRestoreEnabled=False)
+    )
+    monkeypatch.setattr(_docker_service, "POLL_SECONDS", 0.01)
+    with pytest.raises(
+        DockerServiceError, match="does not say that live-restore is on. It was not restarted"
+    ):
+        DockerService(System(), socket="/run/docker.sock", timeout=0.05).await_live_restore()
+
+
+def test_a_daemon_that_comes_back_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Any] = [PortError("connection refused"), _records(LiveRestoreEnabled=True)]
+
+    def answer(*_arguments: Any, **_options: Any) -> DockerRecords:
+        following = answers.pop(0)
+        if isinstance(following, PortError):
+            raise following
+        assert isinstance(following, DockerRecords)
+        return following
+
+    monkeypatch.setattr(_docker_service, "fetch_docker_records", answer)
+    monkeypatch.setattr(_docker_service, "POLL_SECONDS", 0.0)
+    DockerService(System(), socket="/run/docker.sock", timeout=5).await_live_restore()
+    assert answers == []
+
+
+class ScriptedSystem(System):
+    """Answers commands with one result and keeps their argument lists."""
+
+    def __init__(self, completed: Completed) -> None:
+        super().__init__()
+        self.completed = completed
+        self.ran: list[list[str]] = []
+
+    def run(self, argv: Any, **_options: Any) -> Completed:
+        self.ran.append(list(argv))
+        return self.completed
+
+
+def test_systemd_is_asked_by_these_commands() -> None:
+    system = ScriptedSystem(Completed((), 0, "", ""))
+    service = DockerService(system, socket="/run/docker.sock", timeout=1)
+    service.reload()
+    service.restart()
+    assert system.ran == [
+        ["systemctl", "reload", "docker.service"],
+        ["systemctl", "restart", "docker.service"],
+    ]
+
+
+def test_a_failing_restart_is_named() -> None:
+    system = ScriptedSystem(Completed((), 1, "", "Job for docker.service failed."))
+    with pytest.raises(DockerServiceError, match=r"restart docker.service failed: Job .* journalctl --unit"):
+        DockerService(system, socket="/run/docker.sock", timeout=1).restart()
