@@ -155,6 +155,15 @@ def test_every_reference_and_area_of_the_catalogue_has_a_name() -> None:
     assert {file.stem for file in files} == set(AREAS)
 
 
+def test_an_engine_that_is_down_and_one_without_a_daemon_are_told_apart() -> None:
+    engines = [
+        {"engine": "docker", "version": "26.1.5", "user": "root", "running": False, "containers": 0},
+        {"engine": "podman", "version": None, "user": "alice", "running": None, "containers": 1},
+    ]
+    text = " ".join(Page(report_html({**sample_report(), "engines": engines})).text.split())
+    assert "docker 26.1.5 of root, not running; podman of alice, 1 container Score" in text
+
+
 def test_a_host_where_nothing_was_decided_or_found_has_a_page() -> None:
     report = {**sample_report(), "findings": [], "containers": [], "engines": []}
     report["score"] = {"value": None, "explanation": "No control was decided.", "by_severity": {}}
