@@ -20,7 +20,7 @@ export ANSIBLE_LOCALHOST_WARNING := false
 export PYTHONPATH := $(abspath tests)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all audit lint sanity unit lab-up lab-ssh lab-down tools lab-packages browser-packages clean
+.PHONY: help demo test test-all audit lint sanity unit unit-newest lab-up lab-ssh lab-down tools lab-packages browser-packages clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,10 +28,10 @@ help: ## list these targets
 demo: tools lab-packages ## audit a careless container host, harden it, audit it again (INVENTORY=… for your own hosts)
 	python -m demo $(if $(INVENTORY),--inventory $(INVENTORY))
 
-test: tools lab-packages browser-packages lint sanity ## everything: lint, sanity, unit tests, molecule scenarios on virtual machines
+test: tools lab-packages browser-packages lint sanity unit-newest ## everything: lint, sanity, unit tests, molecule scenarios on virtual machines
 	python -m pytest
 
-test-all: tools lab-packages browser-packages lint sanity ## the same on every platform, with the slow scenarios
+test-all: tools lab-packages browser-packages lint sanity unit-newest ## the same on every platform, with the slow scenarios
 	python -m pytest --all-platforms
 
 audit: tools ## audit this machine, read-only
@@ -59,6 +59,9 @@ sanity: tools ## ansible-test sanity
 
 unit: tools ## the tests that need no virtual machine
 	python -m pytest -m "not lab and not browser"
+
+unit-newest: tools ## the same on the newest ansible-core, where a Python for it is on this machine
+	python -m newest_core
 
 tools: $(VENV)/.complete $(BUILD)/collections/ansible_collections/bulkhead/hardening
 

@@ -15,11 +15,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import interpreters
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 BUILD = CHECKOUT / "build" / "sanity"
 COPY = BUILD / "ansible_collections" / "bulkhead" / "hardening"
 INTERPRETERS = BUILD / "interpreters"
-VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
 # ansible-test fetches this script to put pip into its virtual environments. Where it cannot, it takes the one
 # that lies in its cache; the standard library's ensurepip does the same work.
@@ -54,35 +55,13 @@ def copy_checkout() -> None:
     subprocess.run(["git", "add", "--all"], cwd=COPY, check=True)
 
 
-def starts(interpreter: Path, version: str) -> bool:
-    """Whether ``interpreter`` runs and is the Python it is named for (version managers leave empty shims)."""
-    try:
-        answer = subprocess.run(
-            [interpreter, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return answer.stdout.strip() == version
-
-
-def candidates(version: str) -> list[Path]:
-    """Places where a Python of that version may be: the path, then what pyenv has built."""
-    directories = [Path(entry) for entry in os.get_exec_path()]
-    directories += sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin"))
-    return [directory / f"python{version}" for directory in directories]
-
-
 def offer_interpreters() -> list[str]:
     """Link every working interpreter into ``INTERPRETERS``; returns their versions."""
     shutil.rmtree(INTERPRETERS, ignore_errors=True)
     INTERPRETERS.mkdir(parents=True)
     offered = []
-    for version in VERSIONS:
-        working = next((path for path in candidates(version) if starts(path, version)), None)
+    for version in interpreters.VERSIONS:
+        working = interpreters.find(version)
         if working:
             (INTERPRETERS / f"python{version}").symlink_to(working)
             offered.append(version)
@@ -118,7 +97,7 @@ def main() -> int:
     """Copy, offer interpreters, run; the exit status is ansible-test's."""
     copy_checkout()
     versions = offer_interpreters()
-    absent = [version for version in VERSIONS if version not in versions]
+    absent = [version for version in interpreters.VERSIONS if version not in versions]
     print(f"sanity: Python {', '.join(versions)}; not on this machine: {', '.join(absent) or 'none'}")
     seed_pip_bootstrap()
     environment = {**os.environ, "PATH": search_path()}
