@@ -2,8 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What the expressions of the control catalogue can do with facts: compare, filter, test.
 
-Every operation gets plain JSON values and the path that its input came from, for its error. None of them
-converts silently: a comparison of a text with a number is a mistake in the control, so it is an error.
+Every operation gets plain JSON values (the exact types that `json.loads` gives) and, for its error, the path
+that its input came from. None of them converts silently: a comparison of a text with a number is a mistake in the
+control, so it is an error.
 """
 
 from __future__ import annotations
@@ -46,22 +47,27 @@ class Operation(NamedTuple):
     most: int
 
 
+_KINDS: Mapping[type, str] = MappingProxyType(
+    {
+        type(None): "null",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+        list: "a list",
+        dict: "a mapping",
+    }
+)
+
+
 def kind_of(value: Any) -> str:
     """The JSON type of a value in the words of the error messages; a boolean is no number."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, (int, float)):
-        return "a number"
-    if isinstance(value, str):
-        return "a text"
-    return "a mapping" if isinstance(value, Mapping) else "a list"
+    return _KINDS[type(value)]
 
 
 def refuse_marker(value: Any, path: str) -> None:
     """Raise when ``value`` itself stands for a fact that could not be read or does not apply."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return
     if "unreadable" in value:
         raise FactError(f"{path} could not be read: {value['unreadable']}")
@@ -76,7 +82,7 @@ def readable(value: Any, path: str) -> Any:
     waiting = [value]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, Mapping):
+        if isinstance(item, dict):
             refuse_marker(item, path)
             waiting.extend(item.values())
         elif isinstance(item, list):
@@ -87,7 +93,7 @@ def readable(value: Any, path: str) -> Any:
 def attribute(value: Any, key: str, path: str) -> Any:
     """The value of a key of a mapping; ``path`` names the result."""
     refuse_marker(value, path)
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise FactError(f"{path} is not there: it was looked up in {kind_of(value)}")
     if key not in value:
         raise FactError(f"{path} is not there")
@@ -134,13 +140,18 @@ def _less(left: Any, right: Any, path: str) -> bool:
 def _contains(member: Any, container: Any, path: str) -> bool:
     if isinstance(container, str):
         return _text(member, path) in container
-    if isinstance(container, Mapping):
+    if isinstance(container, dict):
         return _text(member, path) in container
-    items = _list(container, path)
-    kinds = {kind_of(item) for item in items} | {"null"}
-    if items and member is not None and kind_of(member) not in kinds:
-        raise FactError(f"{path} is {kind_of(member)} and is looked for among values of another type")
-    return any(kind_of(item) == kind_of(member) and item == member for item in items)
+    wanted = kind_of(member)
+    kinds = {wanted} if member is None else set()
+    for item in _list(container, path):
+        kind = kind_of(item)
+        if kind == wanted and item == member:
+            return True
+        kinds.add(kind)
+    if kinds and not kinds & {wanted, "null"}:
+        raise FactError(f"{path} is {wanted} and is looked for among values of another type")
+    return False
 
 
 COMPARISONS: Mapping[str, Callable[[Any, Any, str], bool]] = MappingProxyType(
@@ -262,7 +273,7 @@ def _map(value: Any, path: str, dotted: str) -> list[Any]:
 
 def _length(value: Any, path: str) -> int:
     refuse_marker(value, path)
-    if not isinstance(value, (list, str, Mapping)):
+    if not isinstance(value, (list, str, dict)):
         raise FactError(f"{path} is {kind_of(value)}, which has no length")
     return len(value)
 

@@ -13,6 +13,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import 
 __all__ = ["NotJson", "plain"]
 
 _DEEPEST = 60
+_PLAIN = frozenset({type(None), bool, int, float, str})
 
 
 class NotJson(BulkheadError):
@@ -27,7 +28,7 @@ def plain(value: Any, *, depth: int = 0) -> Any:
     """
     if depth > _DEEPEST:
         raise NotJson(f"the value is nested deeper than {_DEEPEST} levels")
-    if value is None or isinstance(value, bool):
+    if type(value) in _PLAIN:
         return value
     if isinstance(value, str):
         return str(value)
@@ -38,7 +39,7 @@ def plain(value: Any, *, depth: int = 0) -> Any:
     if isinstance(value, datetime.date):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {plain(key): plain(item, depth=depth + 1) for key, item in value.items()}
+        return {str(key): plain(item, depth=depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item, depth=depth + 1) for item in value]
     raise NotJson(f"found a value of type {type(value).__name__}, accepted are the types of JSON")

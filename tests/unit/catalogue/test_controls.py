@@ -2,8 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Every control of the catalogue passes on one document and fails on another, as its case says.
 
-``base.json`` is the posture of a careful host: recorded on Debian 13, shortened, and mended so that all controls
-that apply there pass. ``cases/AREA.yml`` has, for each control, patches over it: a path with slashes to
+``base.json`` is the posture of a careful host: recorded on Debian 13, shortened, and mended so that all that
+applies there passes. ``cases/AREA.yml`` has, for each control, patches over it: a path with slashes to
 the value that is there then. ``passes`` may be left out where the base passes as it is. A control that a
 person decides has the case ``manual``.
 """
