@@ -15,7 +15,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     rfc3339,
     unreadable,
 )
-from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_containers import (
     collect_containers,
     collect_rootless_engines,
@@ -114,18 +114,25 @@ def _docker_and_containers(system: System, gather: Collection[str]) -> dict[str,
     containers: Any = None
     rootless_engines: Any = None
     if "docker" in gather or "containers" in gather:
-        docker, records = collect_docker(system)
+        docker, records = _docker(system)
     if "containers" in gather:
         containers = attempt(lambda: collect_containers(system, docker_records=records))
         known = isinstance(containers, list)
         rootless_engines = collect_rootless_engines(containers) if known else containers
-    if "docker" in gather:
+    if "docker" in gather and not is_unreadable(docker):
         docker["unlisted_containers"] = _unlisted(docker, records, containers)
     return {
         "docker": docker if "docker" in gather else None,
         "containers": containers,
         "rootless_engines": rootless_engines,
     }
+
+
+def _docker(system: System) -> tuple[dict[str, Any], DockerAnswer]:
+    try:
+        return collect_docker(system)
+    except PortError as error:
+        return unreadable(error), unreadable(error)
 
 
 def _unlisted(docker: Mapping[str, Any], records: DockerAnswer, containers: Any) -> Any:

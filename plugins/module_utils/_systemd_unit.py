@@ -56,7 +56,9 @@ class Service:
 
 
 def read_service(system: System, name: str) -> Service:
-    """Read a service; raises `NotThere` when systemd is not there or does not know it, `PortError` else."""
+    """Read a service; raises `NotThere` when systemd does not run or does not know it, `PortError` else."""
+    if not system.exists("/run/systemd/system"):  # sd_booted(3)
+        raise NotThere(f"{name}: systemd does not run this host")
     completed = system.run(
         ["systemctl", "show", name, "--property", ",".join(_PROPERTIES)], environment={"TZ": "UTC"}
     )

@@ -60,6 +60,7 @@ class FakeDocker:
     def install(self) -> None:
         """The program, the unit and its socket."""
         system = self.system
+        system.local("/run/systemd/system").mkdir(parents=True, exist_ok=True)
         system.write("/usr/sbin/dockerd").chmod(0o755)
         system.write("/var/lib/dpkg/info/docker.io.list")
         system.write("/etc/docker/daemon.json", "{}")

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import Completed, NotThere, PortError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._systemd_unit import (
     expand_command,
     parse_environment_file,
@@ -46,6 +46,7 @@ NeedDaemonReload=no
 def system(tmp_path: Path) -> FakeSystem:
     system = FakeSystem(tmp_path)
     system.answers[SHOW] = DEBIAN_13
+    system.local("/run/systemd/system").mkdir(parents=True)
     return system
 
 
@@ -82,9 +83,18 @@ def test_a_unit_that_is_not_there(system: FakeSystem) -> None:
         read_service(system, "docker.service")
 
 
-def test_a_host_without_systemd(tmp_path: Path) -> None:
-    with pytest.raises(NotThere):
-        read_service(FakeSystem(tmp_path), "docker.service")
+def test_a_host_that_systemd_does_not_run_is_not_asked(system: FakeSystem) -> None:
+    system.local("/run/systemd/system").rmdir()
+    with pytest.raises(NotThere, match="systemd does not run this host"):
+        read_service(system, "docker.service")
+    assert system.ran == []
+
+
+def test_a_systemd_that_does_not_answer_is_no_absence(system: FakeSystem) -> None:
+    system.answers[SHOW] = Completed(argv=SHOW, returncode=1, stdout="", stderr="")
+    with pytest.raises(PortError, match="exit status 1") as caught:
+        read_service(system, "docker.service")
+    assert not isinstance(caught.value, NotThere)
 
 
 @pytest.mark.parametrize(

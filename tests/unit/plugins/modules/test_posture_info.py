@@ -178,6 +178,19 @@ def test_containers_that_the_engine_does_not_list(
     assert posture["docker"]["unlisted_containers"] == unlisted
 
 
+def test_a_docker_that_cannot_be_looked_at_hides_nothing_else(
+    system: FakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_system: object) -> None:
+        raise PortError("systemctl: no end after 10 s")
+
+    system.write("/proc/sys/kernel/hostname", "web1\n")
+    monkeypatch.setattr(_posture, "collect_docker", fail)
+    posture = collect_posture(system)
+    assert posture["docker"] == {"unreadable": "systemctl: no end after 10 s"}
+    assert posture["host"]["hostname"] == "web1"
+
+
 def test_without_the_containers_it_is_not_known_which_are_unlisted(system: FakeSystem) -> None:
     docker = FakeDocker(system)
     docker.install()
