@@ -50,7 +50,7 @@ lint: tools ## yamllint, ansible-lint (production), ruff, mypy (strict), changel
 	yamllint --strict .
 	ruff check .
 	ruff format --check .
-	mypy -p ansible_collections.bulkhead.hardening.plugins -p lab
+	mypy -p ansible_collections.bulkhead.hardening.plugins -p lab -p demo -p sanity -m newest_core
 	antsibull-changelog lint
 	ansible-lint
 

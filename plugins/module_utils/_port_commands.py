@@ -95,11 +95,11 @@ def _collect(
 ) -> tuple[bytearray, bytearray]:
     program = str(process.args[0]) if isinstance(process.args, list) else "command"
     deadline = time.monotonic() + timeout
-    collected = {process.stdout: bytearray(), process.stderr: bytearray()}
+    output, errors = bytearray(), bytearray()
     with selectors.DefaultSelector() as selector:
-        for stream in collected:
-            assert stream is not None
-            selector.register(stream, selectors.EVENT_READ)
+        for stream, buffer in ((process.stdout, output), (process.stderr, errors)):
+            if stream is not None:
+                selector.register(stream, selectors.EVENT_READ, buffer)
         while selector.get_map() or process.poll() is None:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
@@ -111,11 +111,10 @@ def _collect(
                 chunk = os.read(key.fd, 65536)
                 if not chunk:
                     selector.unregister(key.fileobj)
-                buffer = collected[key.fileobj]  # type: ignore[index]
-                buffer += chunk
-                if len(buffer) > output_limit:
+                key.data.extend(chunk)
+                if len(key.data) > output_limit:
                     raise PortError(f"{program}: wrote more than {output_limit} bytes")
-    return collected[process.stdout], collected[process.stderr]
+    return output, errors
 
 
 def _wait_at_most(process: subprocess.Popen[bytes], seconds: float) -> None:

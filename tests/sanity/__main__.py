@@ -21,6 +21,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 BUILD = CHECKOUT / "build" / "sanity"
 COPY = BUILD / "ansible_collections" / "bulkhead" / "hardening"
 INTERPRETERS = BUILD / "interpreters"
+READ_BY_ANSIBLE_TEST = {"tests/config.yml"}
 
 # ansible-test fetches this script to put pip into its virtual environments. Where it cannot, it takes the one
 # that lies in its cache; the standard library's ensurepip does the same work.
@@ -32,8 +33,11 @@ sys.exit(ensurepip._main(["--upgrade", "--default-pip"]))
 """
 
 
-def tracked_files() -> list[str]:
-    """Paths of everything git tracks or would track, relative to the checkout."""
+def shipped_files() -> list[str]:
+    """Paths that the collection ships or ansible-test reads, of all that git tracks or would track.
+
+    The tests are not shipped; ruff and mypy look at them.
+    """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=CHECKOUT,
@@ -41,13 +45,14 @@ def tracked_files() -> list[str]:
         capture_output=True,
         text=True,
     )
-    return [path for path in listed.stdout.split("\0") if path and (CHECKOUT / path).is_file()]
+    paths = [path for path in listed.stdout.split("\0") if path and (CHECKOUT / path).is_file()]
+    return [path for path in paths if not path.startswith("tests/") or path in READ_BY_ANSIBLE_TEST]
 
 
 def copy_checkout() -> None:
     """Make ``COPY`` equal to the checkout, as a git repository (ansible-test lists files by git)."""
     shutil.rmtree(COPY, ignore_errors=True)
-    for path in tracked_files():
+    for path in shipped_files():
         target = COPY / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(CHECKOUT / path, target)
