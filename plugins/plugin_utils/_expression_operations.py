@@ -3,8 +3,8 @@
 """What the expressions of the control catalogue can do with facts: compare, filter, test.
 
 Every operation gets plain JSON values (the exact types that `json.loads` gives) and, for its error, the path
-that its input came from. None of them converts silently: a comparison of a text with a number is a mistake in the
-control, so it is an error.
+that its input came from. None of them converts silently: a comparison of a text with a number is
+a mistake in the control, so it is an error.
 """
 
 from __future__ import annotations
