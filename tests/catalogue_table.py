@@ -52,7 +52,7 @@ def page(controls: Sequence[Control]) -> str:
         "<!-- Written by `make docs` from roles/posture_audit/files/catalogue; do not edit. -->",
         "",
         f"{len(controls)} controls ({severities}). [controls.md](controls.md) says how to read them. Titles",
-        "and texts are this project's own words; the references say where to look up those of the frameworks.",
+        "and texts are this project's own words; the references lead to those of the frameworks.",
     ]
     for area, name in _AREAS.items():
         parts += [

@@ -165,7 +165,7 @@ class _StrictLoader(_YAML_LOADER):  # type: ignore[misc, valid-type]
     """YAML's safe loader that refuses a key given twice, of which YAML loaders keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
+        keys = [pair[0].value for pair in node.value]
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(

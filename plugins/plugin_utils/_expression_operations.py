@@ -130,11 +130,20 @@ def _same(left: Any, right: Any, path: str) -> bool:
     raise FactError(f"{path} is {kind_of(left)} and is compared with {kind_of(right)}")
 
 
-def _less(left: Any, right: Any, path: str) -> bool:
+def _numbers(left: Any, right: Any, path: str) -> None:
     for value in (left, right):
         if kind_of(value) != "a number":
             raise FactError(f"{path} is compared by size, which needs two numbers; one is {kind_of(value)}")
+
+
+def _less(left: Any, right: Any, path: str) -> bool:
+    _numbers(left, right, path)
     return bool(left < right)
+
+
+def _more(left: Any, right: Any, path: str) -> bool:
+    _numbers(left, right, path)
+    return bool(left > right)
 
 
 def _contains(member: Any, container: Any, path: str) -> bool:
@@ -159,8 +168,8 @@ COMPARISONS: Mapping[str, Callable[[Any, Any, str], bool]] = MappingProxyType(
         "eq": _same,
         "ne": lambda left, right, path: not _same(left, right, path),
         "lt": _less,
-        "gt": lambda left, right, path: _less(right, left, path),
-        "lteq": lambda left, right, path: not _less(right, left, path),
+        "gt": _more,
+        "lteq": lambda left, right, path: not _more(left, right, path),
         "gteq": lambda left, right, path: not _less(left, right, path),
         "in": _contains,
         "notin": lambda left, right, path: not _contains(left, right, path),
@@ -219,7 +228,7 @@ TESTS: Mapping[str, Operation] = MappingProxyType(
         "in": Operation(_deep(lambda value, path, other: _contains(value, other, path)), 1, 1),
         "containing": Operation(_deep(lambda value, path, other: _contains(other, value, path)), 1, 1),
         "lt": Operation(_deep(lambda value, path, other: _less(value, other, path)), 1, 1),
-        "gt": Operation(_deep(lambda value, path, other: _less(other, value, path)), 1, 1),
+        "gt": Operation(_deep(lambda value, path, other: _more(value, other, path)), 1, 1),
         "mode_within": Operation(_deep(_mode_within), 1, 1),
         "subset_of": Operation(_deep(_subset_of), 1, 1),
         "loopback": Operation(_deep(_loopback), 0, 0),
@@ -286,6 +295,11 @@ def _integer(value: Any, path: str) -> int:
     return int(text)
 
 
+def _truths(value: Any, path: str) -> list[bool]:
+    """All members, looked at before one decides: an unreadable one behind a true one counts too."""
+    return [truth(item, path) for item in _list(value, path)]
+
+
 def _difference(value: Any, path: str, known: Any) -> list[Any]:
     removed = readable(_list(known, path), path)
     return [item for item in readable(_list(value, path), path) if not _contains(item, removed, path)]
@@ -302,7 +316,7 @@ FILTERS: Mapping[str, Operation] = MappingProxyType(
         "rejectattr": Operation(_rejectattr, 1, 4),
         "map": Operation(_map, 1, 1),
         "difference": Operation(_difference, 1, 1),
-        "any": Operation(lambda value, path: any([truth(item, path) for item in _list(value, path)]), 0, 0),
-        "all": Operation(lambda value, path: all([truth(item, path) for item in _list(value, path)]), 0, 0),
+        "any": Operation(lambda value, path: any(_truths(value, path)), 0, 0),
+        "all": Operation(lambda value, path: all(_truths(value, path)), 0, 0),
     }
 )
