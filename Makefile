@@ -17,7 +17,7 @@ export ANSIBLE_INJECT_FACT_VARS := false
 export ANSIBLE_HOST_KEY_CHECKING := true
 export ANSIBLE_DEPRECATION_WARNINGS := true
 export ANSIBLE_LOCALHOST_WARNING := false
-export PYTHONPATH := $(abspath tests)
+export PYTHONPATH := $(abspath tests):$(abspath $(BUILD))/collections
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all audit lint sanity unit unit-newest lab-up lab-ssh lab-down tools lab-packages browser-packages clean

@@ -11,12 +11,13 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_table import before_after_table
 
@@ -34,38 +35,38 @@ def say(text: str) -> None:
     print(f"\n=== [{minutes:2d}:{seconds:02d}] {text}", flush=True)
 
 
-def run(*command: str | Path, **environment: str) -> None:
+def run(*command: str | Path, stdin: IO[str] | None = None) -> None:
     """Run a command in the checkout, its output shown as it comes.
 
     Raises:
         SystemExit: the command failed; its own output has said why.
     """
-    ended = subprocess.run(command, cwd=CHECKOUT, env={**os.environ, **environment}, check=False)
+    environment = {**os.environ, "BULKHEAD_LAB_DIRECTORY": str(LAB)}
+    ended = subprocess.run(command, cwd=CHECKOUT, env=environment, stdin=stdin, check=False)
     if ended.returncode:
         shown = " ".join(str(part) for part in command)
         raise SystemExit(f"demo: `{shown}` ended with status {ended.returncode}")
 
 
-def playbook(name: str | Path, inventory: Path, **variables: str) -> None:
-    """Run a playbook with the given variables on the inventory."""
-    path = name if isinstance(name, Path) else CHECKOUT / "playbooks" / f"{name}.yml"
+def playbook(name: str, inventory: Path, **variables: str) -> None:
+    """Run a playbook of the collection with the given variables on the inventory."""
+    path = CHECKOUT / "playbooks" / f"{name}.yml"
     run("ansible-playbook", "-i", inventory, path, "--extra-vars", json.dumps(variables))
 
 
 @contextlib.contextmanager
 def careless_host() -> Iterator[Path]:
     """A machine with a careless container host in it; yields its inventory, ends the machine in any case."""
-    environment = {"BULKHEAD_LAB_DIRECTORY": str(LAB)}
     say(f"Starting a disposable {PLATFORM} machine (the first time, its image is built: some minutes)")
     try:
-        run(sys.executable, "-m", "lab", "up", "--as", MACHINE, PLATFORM, **environment)
-        inventory = LAB / "inventory.yml"
+        run(sys.executable, "-m", "lab", "up", "--as", MACHINE, PLATFORM)
         say("Making a careless container host of it")
-        playbook(CHECKOUT / "tests" / "demo" / "careless.yml", inventory)
-        yield inventory
+        with (CHECKOUT / "tests" / "demo" / "careless.sh").open(encoding="utf-8") as script:
+            run(sys.executable, "-m", "lab", "ssh", MACHINE, "sh", "-s", stdin=script)
+        yield LAB / "inventory.yml"
     finally:
         say("Ending the machine")
-        run(sys.executable, "-m", "lab", "down", MACHINE, **environment)
+        run(sys.executable, "-m", "lab", "down", MACHINE)
 
 
 def reports(directory: Path) -> dict[str, dict[str, Any]]:
@@ -117,6 +118,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--inventory", type=Path, help="harden these hosts instead")
     arguments = parser.parse_args()
+    # A terminated run ends its machine like an interrupted one: SystemExit passes through `finally`.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     for earlier in ("before", "after"):
         shutil.rmtree(BUILD / earlier, ignore_errors=True)
     BUILD.mkdir(parents=True, exist_ok=True)
