@@ -84,6 +84,7 @@ def _summary(container: Mapping[str, Any]) -> dict[str, Any]:
         "image": container.get("image"),
         "engine": container.get("engine"),
         "user": container.get("user"),
+        "init": container.get("init"),
         "privileged": _field(privileged, "in_force"),
         "root_is_host_root": _field(namespace, "root_is_host_root"),
         "reach": reach(container),

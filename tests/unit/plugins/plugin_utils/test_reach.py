@@ -85,13 +85,14 @@ def test_tracing_takes_both_the_namespace_and_the_capability() -> None:
 
 def test_summary() -> None:
     (summary,) = container_summaries(
-        {"containers": [with_facts(capabilities={"bounding": ["CAP_CHOWN", "CAP_BPF"]})]}
+        {"containers": [with_facts(capabilities={"bounding": ["CAP_CHOWN", "CAP_BPF"]}, init={"pid": 7})]}
     )
     assert summary == {
         "name": "web",
         "image": "shop:1",
         "engine": "docker",
         "user": "root",
+        "init": {"pid": 7},
         "privileged": False,
         "root_is_host_root": False,
         "reach": [],
