@@ -165,10 +165,10 @@ def wanted_settings(
         keys={name: deepcopy(value) for name, value in settings.items() if name != "userns-remap"}
     )
     for name in list(wanted.keys):
-        if name in engine.flags and name != "runtimes":
+        if name in engine.flags and name not in ("runtimes", *engine.conflicts):
             problems += _flag_conflict(engine, wanted, name)
     for entry in PROFILES[profile]:
-        if entry.key[0] not in unmanaged and not _named(entry, settings):
+        if entry.key[0] not in (*unmanaged, *engine.conflicts) and not _named(entry, settings):
             problems += _add(engine, wanted, entry)
     problems += _remap(
         engine,
