@@ -27,7 +27,6 @@ options:
     type: list
     elements: dict
     required: true
-    no_log: false
     suboptions:
       name:
         description: The key.

@@ -61,7 +61,6 @@ options:
             type: list
             elements: str
             required: true
-            no_log: false
           value:
             description: The value to set.
             type: raw
@@ -81,7 +80,6 @@ options:
         type: list
         elements: str
         default: []
-        no_log: false
   validate:
     description:
       - Command, as a list, that accepts a new text by its exit status. C(%s) stands for the path of the
