@@ -20,7 +20,7 @@ export ANSIBLE_LOCALHOST_WARNING := false
 export PYTHONPATH := $(abspath tests):$(abspath $(BUILD))/collections
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all audit lint sanity unit unit-newest lab-up lab-ssh lab-down tools lab-packages browser-packages clean
+.PHONY: help demo test test-all audit docs lint sanity unit unit-newest lab-up lab-ssh lab-down tools lab-packages browser-packages clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,10 @@ test-all: tools lab-packages browser-packages lint sanity unit-newest ## the sam
 	python -m pytest --all-platforms
 
 audit: tools ## audit this machine, read-only
-	ansible-playbook -i localhost, -c local playbooks/audit.yml -e posture_audit_report_directory=$(abspath $(BUILD))/audit
+	ansible-playbook playbooks/audit.yml -e posture_audit_report_directory=$(abspath $(BUILD))/audit
+
+docs: tools ## write the generated tables of the documentation anew
+	python -m catalogue_table
 
 lab-up: tools lab-packages ## start virtual machines: NAME=debian-13 [COUNT=n]
 	python -m lab up --count $(COUNT) $(NAME)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from fractions import Fraction
 from typing import Any
 
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._catalogue import SEVERITIES
@@ -19,50 +18,45 @@ _DECIDED = {"pass", "waived", "fail", "error"}
 
 
 def score(findings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Weigh the decided controls by severity; a control counts with the share of its subjects that hold.
+    """Weigh the decided controls by severity; a control counts if it holds for every one of its subjects.
 
-    A waived finding counts as held. What is not applicable or left to a person counts neither way, and an
-    error counts as not held: what could not be read is not believed.
+    One privileged container is enough for an attacker, however many others are confined. A waived finding
+    counts as held. What is not applicable or left to a person counts neither way, and an error counts as not
+    held: what could not be read is not believed.
 
     :returns: ``value`` (0 to 100, rounded down; ``None`` when nothing was decided), ``explanation``, and
         ``by_severity`` with the number of ``passed`` and ``decided`` controls of each severity
     """
-    shares = _shares(findings)
+    controls = _decided_controls(findings)
     by_severity = {severity: {"passed": 0, "decided": 0} for severity in SEVERITIES}
-    reached, possible = Fraction(0), 0
-    for severity, share in shares:
+    for severity, holds in controls:
         by_severity[severity]["decided"] += 1
-        by_severity[severity]["passed"] += int(share == 1)
-        reached += WEIGHTS[severity] * share
-        possible += WEIGHTS[severity]
-    value = int(reached * 100 / possible) if possible else None
+        by_severity[severity]["passed"] += int(holds)
+    reached = sum(WEIGHTS[severity] * count["passed"] for severity, count in by_severity.items())
+    possible = sum(WEIGHTS[severity] * count["decided"] for severity, count in by_severity.items())
     return {
-        "value": value,
-        "explanation": _explanation(reached, possible, len(shares)),
+        "value": 100 * reached // possible if possible else None,
+        "explanation": _explanation(reached, possible, len(controls)),
         "by_severity": by_severity,
     }
 
 
-def _shares(findings: Iterable[Mapping[str, Any]]) -> list[tuple[str, Fraction]]:
-    """Severity and share of the subjects that hold, for each control that was decided."""
-    counts: dict[str, list[int]] = {}
-    severities: dict[str, str] = {}
+def _decided_controls(findings: Iterable[Mapping[str, Any]]) -> list[tuple[str, bool]]:
+    """Severity of each control that was decided, and whether it holds for all of its subjects."""
+    controls: dict[str, tuple[str, bool]] = {}
     for finding in findings:
-        if finding["result"] not in _DECIDED:
-            continue
-        count = counts.setdefault(finding["id"], [0, 0])
-        count[0] += int(finding["result"] in _HELD)
-        count[1] += 1
-        severities[finding["id"]] = finding["severity"]
-    return [(severities[control], Fraction(*count)) for control, count in counts.items()]
+        if finding["result"] in _DECIDED:
+            _severity, so_far = controls.get(finding["id"], ("", True))
+            controls[finding["id"]] = (finding["severity"], so_far and finding["result"] in _HELD)
+    return list(controls.values())
 
 
-def _explanation(reached: Fraction, possible: int, decided: int) -> str:
+def _explanation(reached: int, possible: int, decided: int) -> str:
     if not possible:
         return "No control was decided, so there is no score."
     weights = ", ".join(f"{severity} {weight}" for severity, weight in WEIGHTS.items())
     return (
-        f"{float(reached):.1f} of {possible} points from {decided} decided controls (weights: {weights}). A "
-        f"control gives the share of its subjects that pass or are waived; errors count as failed; controls "
+        f"{reached} of {possible} points from {decided} decided controls (weights: {weights}). A control counts "
+        f"if it holds for every one of its subjects; waived findings count as held, errors as failed; controls "
         f"that do not apply or are decided by a person do not count."
     )

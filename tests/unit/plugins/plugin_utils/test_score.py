@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The score: weights, shares, what counts and what does not."""
+"""The score: weights, all subjects or none, what counts and what does not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def finding(control: str, severity: str, result: str) -> dict[str, Any]:
     return {"id": control, "severity": severity, "result": result}
 
 
-def test_weights_and_shares() -> None:
+def test_weights_and_subjects() -> None:
     outcome = score(
         [
             finding("a", "critical", "pass"),
@@ -26,15 +26,15 @@ def test_weights_and_shares() -> None:
             finding("e", "low", "error"),
         ]
     )
-    # (10 + 0 + 2/2 + 1 + 0) of (10 + 5 + 2 + 1 + 1)
-    assert outcome["value"] == 63
+    # (10 + 0 + 0 + 1 + 0) of (10 + 5 + 2 + 1 + 1): c fails for one of its two subjects, so it does not count
+    assert outcome["value"] == 57
     assert outcome["by_severity"] == {
         "critical": {"passed": 1, "decided": 1},
         "high": {"passed": 0, "decided": 1},
         "medium": {"passed": 0, "decided": 1},
         "low": {"passed": 1, "decided": 2},
     }
-    assert "12.0 of 19 points from 5 decided controls" in outcome["explanation"]
+    assert "11 of 19 points from 5 decided controls" in outcome["explanation"]
 
 
 def test_what_is_not_decided_does_not_count() -> None:
