@@ -143,6 +143,7 @@ def test_a_full_machine_runs_containers(platform: str, laboratory: Laboratory) -
     laboratory.down([platform])
 
 
+@pytest.mark.all_platforms  # its image and its real boots take minutes
 def test_a_machine_with_a_boot_loader_takes_a_changed_command_line(laboratory: Laboratory) -> None:
     machine = _up(laboratory, "debian-13-bootloader")
     assert "bulkhead.test=1" not in machine.run("cat /proc/cmdline\n")

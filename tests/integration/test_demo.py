@@ -1,0 +1,63 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""`make demo` as a new user runs it: what it leaves behind, and which controls differ before and after."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+BUILD = CHECKOUT / "build" / "demo"
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+
+Results = dict[tuple[str, str], str]
+
+
+def results(report: dict[str, Any]) -> Results:
+    """Result by control and name of its subject."""
+    return {(finding["id"], finding["subject"]["name"]): finding["result"] for finding in report["findings"]}
+
+
+def mended(before: Results, after: Results) -> set[str]:
+    """Controls that failed for some subject before and pass for it after."""
+    return {key[0] for key, result in after.items() if result == "pass" and before.get(key) == "fail"}
+
+
+def test_the_demo() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "demo"], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, (ended.stdout + ended.stderr)[-6000:]
+    before, after = (json.loads((BUILD / name).read_text()) for name in ("before.json", "after.json"))
+
+    assert mended(results(before), results(after)) == {
+        "docker-default-ulimits",
+        "docker-live-restore",
+        "docker-log-rotation",
+        "docker-no-new-privileges",
+        "docker-userland-proxy",
+    }
+    assert mended(results(after), results(before)) == set()
+    assert after["score"]["value"] > before["score"]["value"]
+    assert [report["summary"]["error"] for report in (before, after)] == [0, 0]
+    icc = next(finding for finding in after["findings"] if finding["id"] == "docker-icc")
+    assert icc["result"] == "fail"
+    assert icc["reason"].startswith("pending")
+
+    assert {entry["name"] for entry in after["containers"]} == {"web", "agent", "worker"}
+    assert after["containers"] and before["containers"]
+    first_processes = [
+        {entry["name"]: entry["init"]["start_ticks"] for entry in report["containers"]}
+        for report in (before, after)
+    ]
+    assert first_processes[0] == first_processes[1]
+    assert "The ordinary container `web` ran through all of it: the same process" in ended.stdout
+    assert "<html" in (BUILD / "report.html").read_text(encoding="utf-8")
+    assert not (BUILD / "lab" / "demo").exists()
