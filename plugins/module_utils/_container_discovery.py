@@ -41,8 +41,9 @@ class Member:
 
 @dataclass
 class FoundContainer:
-    """The processes of one container; `mark` is what its cgroup's name claims, None when it claims nothing.
+    """The processes of one container.
 
+    `mark` is what its cgroup's name (or, found later, its monitor) claims, None when nothing is claimed;
     `nested` says that it runs within another container.
     """
 

@@ -3,8 +3,9 @@
 """Every running container of the host: measured from the kernel, joined with its engine's own record.
 
 Whose a container is comes from the kernel (the owner of its user namespace). Which engine's it is starts as a
-claim, the name of its cgroup, which a user can make in the user's own slice. Where the engine can be asked,
-the claim stands only if that engine, of that owner, lists the container with a process that is in it.
+claim: the name of its cgroup, which a user can make in the user's own slice, or else what its conmon says.
+Where the engine can be asked, the claim stands only if that engine, of that owner, lists the container with a
+process that is in it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._container_fact
     sandbox_of,
     view_host,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._container_monitor import mark_of_monitor
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import (
     DockerRecords,
     fetch_docker_records,
@@ -79,7 +81,9 @@ def collect_containers(
     owned = []
     for found in find_containers(system, host_mounts=host.mounts.table):
         with contextlib.suppress(PortError):
-            owned.append((found, _owner(system, host, found)))
+            uid = _owner(system, host, found)
+            found.mark = found.mark or mark_of_monitor(system, found, uid=uid)
+            owned.append((found, uid))
     records = {("docker", 0): rootful_docker, **_ask_engines(system, owned)}
     containers = []
     for found, uid in owned:

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Whether an unprivileged user can use user namespaces: tried by a child process, not guessed from settings.
 
-No setting tells it all: user.max_user_namespaces, Debian's kernel.unprivileged_userns_clone, Ubuntu's AppArmor
-restriction and seccomp filters each can forbid it.
+No setting tells it all: user.max_user_namespaces, Debian's kernel.unprivileged_userns_clone, Ubuntu's
+AppArmor restriction and seccomp filters each can forbid it.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class UserNamespaceTrial(NamedTuple):
 def try_user_namespace() -> UserNamespaceTrial:
     """Fork a child that becomes nobody (when this process is root), makes a user namespace and ends.
 
-    The child then makes a UTS namespace too, because Ubuntu's AppArmor lets a user namespace be made and takes
-    its capabilities away. It writes nothing, and everything is gone with it.
+    The child then makes a UTS namespace too, because Ubuntu's AppArmor lets a user namespace be made and
+    takes its capabilities away. It writes nothing, and everything is gone with it.
     """
     uid = NOBODY if os.geteuid() == 0 else os.geteuid()
     reader, writer = os.pipe()

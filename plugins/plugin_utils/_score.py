@@ -56,7 +56,7 @@ def _explanation(reached: int, possible: int, decided: int) -> str:
         return "No control was decided, so there is no score."
     weights = ", ".join(f"{severity} {weight}" for severity, weight in WEIGHTS.items())
     return (
-        f"{reached} of {possible} points from {decided} decided controls (weights: {weights}). A control counts "
-        f"if it holds for every one of its subjects; waived findings count as held, errors as failed; controls "
-        f"that do not apply or are decided by a person do not count."
+        f"{reached} of {possible} points from {decided} decided controls (weights: {weights}). A control "
+        f"counts if it holds for every one of its subjects; waived findings count as held, errors as failed; "
+        f"controls that do not apply or are decided by a person do not count."
     )

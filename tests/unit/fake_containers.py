@@ -49,6 +49,7 @@ def status_text(
     uid: int = 0,
     inner_pid: int | None = None,
     pid: int = 1,
+    parent: int = 1,
     permitted: int = DOCKER_DEFAULT,
     bounding: int = DOCKER_DEFAULT,
     seccomp: int = 2,
@@ -56,7 +57,7 @@ def status_text(
 ) -> str:
     numbers = f"{pid}" if inner_pid is None else f"{pid}\t{inner_pid}"
     return (
-        f"Name:\t{comm}\nPPid:\t1\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\nNSpid:\t{numbers}\n"
+        f"Name:\t{comm}\nPPid:\t{parent}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\nNSpid:\t{numbers}\n"
         f"CapInh:\t{0:016x}\nCapPrm:\t{permitted:016x}\nCapEff:\t{permitted:016x}\n"
         f"CapBnd:\t{bounding:016x}\nCapAmb:\t{0:016x}\n"
         f"NoNewPrivs:\t{no_new_privileges}\n"

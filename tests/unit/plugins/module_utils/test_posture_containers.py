@@ -209,6 +209,42 @@ def test_rootless_podman_is_asked_once_as_its_user(
     ]
 
 
+@pytest.mark.parametrize(
+    "comm, uid, words, engine",
+    [
+        ("conmon", 1000, ["conmon", "-c", "b" * 64, "-n", "worker"], "podman"),
+        ("conmon", 1001, ["conmon", "-c", "b" * 64], "unknown"),
+        ("sleep", 1000, ["sleep", "-c", "b" * 64], "unknown"),
+        ("conmon", 1000, ["conmon", "-c", "../../etc"], "unknown"),
+        ("conmon", 1000, ["conmon", "-c"], "unknown"),
+    ],
+)
+def test_without_a_cgroup_of_its_own_the_users_conmon_names_the_container(
+    host: ContainerHost,
+    monkeypatch: pytest.MonkeyPatch,
+    comm: str,
+    uid: int,
+    words: list[str],
+    engine: str,
+) -> None:
+    monkeypatch.setattr(_posture_containers, "user_namespace_owner", lambda _system, _pid: 1000)
+    host.process_with(899, comm=comm, namespaces={}, status=status_text(comm=comm, pid=899, uid=uid))
+    host.write("/proc/899/cmdline", "".join(word + "\0" for word in words))
+    container_id = host.container(
+        900,
+        digit="b",
+        engine_cgroup="/user.slice/user-0.slice/session-1.scope",
+        host=(),
+        listed=False,
+        uid_map=ALICE_MAP,
+        status=status_text(pid=900, inner_pid=1, uid=1000, parent=899),
+    )
+    install_podman(host, [container_id], [inspect_document(container_id, 900)])
+    container = only(host)
+    assert (container["engine"], container["user"]) == (engine, "alice")
+    assert container["id"] == (container_id if engine == "podman" else None)
+
+
 def test_a_users_docker_is_asked_on_the_users_own_socket(
     host: ContainerHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
