@@ -332,26 +332,20 @@ def _refusal(row: DockerKey, version: str) -> Optional[str]:
     return None
 
 
-_TYPE_NAMES = {
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    str: "a text",
-    list: "a list",
-    dict: "an object",
-}
+# In this order: a boolean is an int too. Ansible hands over subclasses of these types.
+_TYPE_NAMES: tuple[tuple[type, str], ...] = (
+    (bool, "a boolean"),
+    (int, "a number"),
+    (float, "a number"),
+    (str, "a text"),
+    (list, "a list"),
+    (dict, "an object"),
+    (type(None), "nothing"),
+)
 
 
 def _describe(value: Any, row: DockerKey) -> str:
-    kinds = {
-        bool: "a boolean",
-        int: "a number",
-        float: "a number",
-        str: "a text",
-        list: "a list",
-        dict: "an object",
-    }
-    kind = kinds.get(type(value), "nothing" if value is None else type(value).__name__)
+    kind = next((name for known, name in _TYPE_NAMES if isinstance(value, known)), type(value).__name__)
     if row.secret or value is None or isinstance(value, (list, dict)):
         return kind
     return f"{kind} ({value!r})"

@@ -107,6 +107,13 @@ def test_a_value_is_checked(name: str, value: Any, version: str, expected: str |
     assert (problem is None) if expected is None else (expected in str(problem))
 
 
+def test_a_subclass_is_named_by_what_it_is() -> None:
+    class Tagged(str):
+        """As Ansible tags the texts of a playbook."""
+
+    assert "found a text ('yes')" in str(check_key("live-restore", Tagged("yes"), "26.1.5"))
+
+
 def test_a_secret_is_never_quoted() -> None:
     problem = check_key("http-proxy", ["http://user:hunter2@proxy"], "26.1.5")
     assert problem is not None
