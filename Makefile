@@ -55,7 +55,7 @@ lint: tools ## yamllint, ansible-lint (production), ruff, mypy (strict), changel
 	ruff format --check .
 	mypy -p ansible_collections.bulkhead.hardening.plugins -p lab -p demo -p sanity -m newest_core
 	antsibull-changelog lint
-	ansible-lint
+	ANSIBLE_HOME=$(abspath $(BUILD))/ansible ansible-lint
 
 sanity: tools ## ansible-test sanity
 	python -m sanity
