@@ -16,6 +16,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api imp
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import (
     DOCKER_KEYS,
     known_keys,
+    parse_version,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     attempt,
@@ -269,6 +270,7 @@ def _settings(system: System, sight: _Sight, version: Optional[str], networks: A
         system,
         sight.daemon,
         sight.answers,
+        engine=parse_version(version) if version else (),
         networks=networks,
         pidfile=str(pidfile),
     )

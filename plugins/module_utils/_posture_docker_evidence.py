@@ -32,6 +32,7 @@ def engine_evidence(
     daemon: Optional[Daemon],
     records: Optional[DockerRecords],
     *,
+    engine: tuple[int, ...],
     networks: Any,
     pidfile: str,
 ) -> EngineEvidence:
@@ -41,6 +42,7 @@ def engine_evidence(
     return EngineEvidence(
         info=_mapping(records.info if records else None),
         version=_mapping(records.version if records else None),
+        engine=engine,
         networks=networks if isinstance(networks, list) else [],
         bridge_options=_bridge_options(records.networks if records else None),
         listeners=_own_listeners(daemon, records),

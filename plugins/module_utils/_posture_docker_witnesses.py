@@ -16,6 +16,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker
 
 __all__ = ["WITNESSES", "EngineEvidence", "Seen"]
 
+_NAMES_NO_NEW_PRIVILEGES = (26, 1)
 _BUILTIN_RUNTIMES = frozenset({"runc", "io.containerd.runc.v2", "io.containerd.runtime.v1.linux"})
 _ALWAYS_INSECURE = frozenset({"127.0.0.0/8", "::1/128"})
 
@@ -33,6 +34,7 @@ class EngineEvidence:
 
     :ivar info: the object of `GET /info`, empty when it could not be read
     :ivar version: the object of `GET /version`, empty when it could not be read
+    :ivar engine: the engine's version as numbers
     :ivar networks: the posture's `docker.networks` (empty when unreadable)
     :ivar bridge_options: the options of the network `bridge`
     :ivar listeners: the daemon's TCP listeners but those of published ports, None when unreadable
@@ -46,6 +48,7 @@ class EngineEvidence:
 
     info: Mapping[str, Any]
     version: Mapping[str, Any]
+    engine: tuple[int, ...]
     networks: list[dict[str, Any]]
     bridge_options: Mapping[str, Any]
     listeners: Optional[list[Listener]]
@@ -199,13 +202,18 @@ def _min_api_version(evidence: EngineEvidence, _configured: Any) -> Optional[See
 
 
 def _no_new_privileges(evidence: EngineEvidence, configured: Any) -> Optional[Seen]:
-    """SecurityOptions names it when it is on (tried: 20.10, 26.1); containers made since are asked as well.
+    """SecurityOptions names it on 26.1 and never on 20.10 (both tried), so that there containers are asked.
 
-    A process can set the flag by itself, so that only its absence speaks against the option.
+    A process can set the flag by itself: it confirms the option where it is configured, and its absence in a
+    container that was made since speaks against the option anywhere.
     """
+    in_containers = "NoNewPrivs in /proc of the containers created since the daemon started"
     if not all(evidence.created_since):
-        return Seen(False, "NoNewPrivs in /proc of a container created since the daemon started")
-    return _from_security_options("no-new-privileges")(evidence, configured)
+        return Seen(False, in_containers)
+    seen = _from_security_options("no-new-privileges")(evidence, configured)
+    if seen is not None and (seen.value or evidence.engine >= _NAMES_NO_NEW_PRIVILEGES):
+        return seen
+    return Seen(True, in_containers) if configured is True and evidence.created_since else None
 
 
 def _pidfile(evidence: EngineEvidence, configured: Any) -> Optional[Seen]:

@@ -40,6 +40,7 @@ INFO: dict[str, Any] = {
 EVIDENCE = EngineEvidence(
     info=INFO,
     version={"MinAPIVersion": "1.24"},
+    engine=(26, 1, 5),
     networks=[{"default": True, "icc": True, "icc_witness": "network option and packet filter"}],
     bridge_options={"com.docker.network.bridge.host_binding_ipv4": "0.0.0.0"},
     listeners=[],
@@ -185,6 +186,17 @@ def test_an_engine_that_does_not_answer_proves_nothing() -> None:
     ("name", "file", "evidence", "value", "proof"),
     [
         ("no-new-privileges", True, {}, False, "pending"),
+        ("no-new-privileges", False, {}, False, "proven"),
+        ("no-new-privileges", True, {"engine": (20, 10, 24)}, True, "configured"),
+        ("no-new-privileges", False, {"engine": (20, 10, 24), "created_since": [True]}, False, "configured"),
+        ("no-new-privileges", True, {"engine": (20, 10, 24), "created_since": [True]}, True, "proven"),
+        (
+            "no-new-privileges",
+            True,
+            {"engine": (20, 10, 24), "created_since": [True, False]},
+            False,
+            "pending",
+        ),
         (
             "no-new-privileges",
             True,
