@@ -17,6 +17,7 @@ export ANSIBLE_INJECT_FACT_VARS := false
 export ANSIBLE_HOST_KEY_CHECKING := true
 export ANSIBLE_DEPRECATION_WARNINGS := true
 export ANSIBLE_LOCALHOST_WARNING := false
+export ANSIBLE_PIPELINING := true
 export PYTHONPATH := $(abspath tests):$(abspath $(BUILD))/collections
 
 .DEFAULT_GOAL := help
