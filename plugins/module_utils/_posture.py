@@ -81,7 +81,7 @@ WITNESSES: Mapping[str, str] = {
     "containers[].read_only_root": "/proc/PID/mountinfo",
     "containers[].limits": "/sys/fs/cgroup, from the container's cgroup down to its first process's",
     "containers[].privileged": "derived from capabilities, seccomp, LSM, mounts and devices in force",
-    "containers[].extra_privilege_processes": "/proc/PID/status of each process in its cgroup or PID namespace",
+    "containers[].extra_privilege_processes": "/proc/PID/status of what is in its cgroup or PID namespace",
     "containers[].processes": "/proc/PID/cgroup, /proc/PID/ns/pid and /proc/PID/comm",
     "containers[].record": "the engine's record",
 }
