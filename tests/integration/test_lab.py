@@ -105,6 +105,8 @@ def test_an_interrupted_start_leaves_nothing(laboratory: Laboratory) -> None:
         env={**os.environ, "BULKHEAD_LAB_DIRECTORY": str(laboratory.directory)},
         stderr=subprocess.PIPE,
         text=True,
+        # A test run in the background of a shell ignores SIGINT, and what it starts would too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert command.stderr is not None
     for line in command.stderr:
