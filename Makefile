@@ -18,6 +18,8 @@ export ANSIBLE_HOST_KEY_CHECKING := true
 export ANSIBLE_DEPRECATION_WARNINGS := true
 export ANSIBLE_LOCALHOST_WARNING := false
 export ANSIBLE_PIPELINING := true
+# An emulated machine on a busy host may take longer than ten seconds to answer ssh.
+export ANSIBLE_TIMEOUT := 60
 export PYTHONPATH := $(abspath tests):$(abspath $(BUILD))/collections
 
 .DEFAULT_GOAL := help

@@ -62,7 +62,7 @@ def test_the_life_of_a_machine(laboratory: Laboratory) -> None:
     inventory = laboratory.inventory
     answer = subprocess.run(
         ["ansible", "-i", str(inventory), "lab", "-m", "ansible.builtin.ping"],
-        env={**os.environ, "ANSIBLE_HOST_KEY_CHECKING": "true"},
+        env={**os.environ, "ANSIBLE_HOST_KEY_CHECKING": "true", "ANSIBLE_TIMEOUT": "60"},
         capture_output=True,
         text=True,
         check=False,
