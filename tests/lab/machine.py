@@ -122,7 +122,8 @@ class Machine:
     def reboot(self) -> None:
         """Reboot through systemd and wait until a different boot answers."""
         before = self.boot_id()
-        self.run("systemctl reboot --no-block\n")
+        # In the background, so that ssh has ended before the machine closes its connections.
+        self.run("(sleep 1; systemctl reboot) >/dev/null 2>&1 &\n")
         for elapsed in self.progress.ticks(self.name, "shutting down", poll=0.5):
             if not banner_answers(self.instance.read().port):
                 break
