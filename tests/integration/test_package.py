@@ -29,7 +29,8 @@ def test_the_installed_collection_audits_this_machine(tmp_path: Path) -> None:
     run(CHECKOUT, "ansible-galaxy", "collection", "build", "--output-path", tmp_path)
     (archive,) = tmp_path.glob("bulkhead-hardening-*.tar.gz")
     collections = tmp_path / "collections"
-    apart = {"ANSIBLE_COLLECTIONS_PATH": str(collections)}
+    # Ansible looks for collections on Python's path too, where the checkout is.
+    apart = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "PYTHONPATH": ""}
     run(tmp_path, "ansible-galaxy", "collection", "install", "--offline", archive, "-p", collections, **apart)
     shipped = {entry.name for entry in (collections / "ansible_collections/bulkhead/hardening").iterdir()}
     assert not shipped & {"tests", "molecule", "build", "Makefile", ".ci"}
