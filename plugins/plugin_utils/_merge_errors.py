@@ -1,13 +1,9 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What goes wrong when keys are merged into a file."""
+"""What goes wrong when keys are merged into a file; it is raised on the target too, where a restore merges."""
 
 from __future__ import annotations
 
-from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._merge_errors import MergeError
 
 __all__ = ["MergeError"]
-
-
-class MergeError(BulkheadError):
-    """The file cannot take the keys; the text is the reason, without the file's name and content."""
