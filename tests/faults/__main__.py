@@ -1,0 +1,203 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""``python -m faults MACHINE…``: try the faults on machines of the lab, side by side, and count what survived.
+
+Without ``--all`` a sample is tried: every named fault on one of the machines, and on each the run is killed
+before some of its tasks; ``--seed`` chooses both, and is printed. ``--write`` puts the counts into
+docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from faults.operator import HARDENING, Operator
+from lab.laboratory import Laboratory, lab_directory
+from lab.progress import Progress
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+TRIALS = Path(__file__).with_name("try_faults.py")
+LOGS = CHECKOUT / "build" / "logs" / "faults"
+PAGE = CHECKOUT / "docs" / "reliability.md"
+MARKS = ("<!-- counts: python -m faults --write -->\n", "<!-- end of counts -->\n")
+KILLS_OF_A_SAMPLE = 2
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One fault on one machine."""
+
+    machine: str
+    fault: str
+    survived: bool
+    seconds: float
+
+
+def named_faults() -> list[str]:
+    """The faults of try_faults.py by name, but for the killed runs, whose number is known only from a run."""
+    names = re.findall(r"^def (test_\w+)\(", TRIALS.read_text(encoding="utf-8"), re.M)
+    return [name for name in names if name != "test_killed_before_a_task"]
+
+
+def undisturbed(operator: Operator) -> tuple[str, ...]:
+    """Harden and roll back without any fault; returns the tasks of the hardening.
+
+    Raises:
+        SystemExit: one of the two failed, so that nothing can be said about faults
+    """
+    hardened = operator.play("harden", HARDENING)
+    back = operator.roll_back()
+    for run in (hardened, back):
+        if run.status != 0:
+            raise SystemExit(f"faults: {operator.name}: without any fault:\n{run.output[-6000:]}")
+    return hardened.tasks
+
+
+def share(
+    names: Sequence[str], machines: Sequence[str], *, everything: bool, seed: int
+) -> dict[str, list[str]]:
+    """Which faults are tried on which machine: all on each, or each on one."""
+    if everything:
+        return {machine: list(names) for machine in machines}
+    shuffled = random.Random(seed).sample(list(names), len(names))
+    return {machine: shuffled[index :: len(machines)] for index, machine in enumerate(machines)}
+
+
+def boundaries(tasks: Sequence[str], *, everything: bool, seed: str) -> list[int]:
+    """The numbers of the tasks before which the run is killed; an odd and an even one in a sample.
+
+    After an odd one the next run recovers by itself, after an even one a rollback does.
+    """
+    numbers = range(1, len(tasks) + 1)
+    if everything:
+        return list(numbers)
+    chooser = random.Random(seed)
+    # The middle of the run is where the harm is done.
+    middle = [number for number in numbers if len(tasks) // 5 < number]
+    return [chooser.choice([number for number in middle if number % 2 == odd]) for odd in (1, 0)]
+
+
+def try_on(operator: Operator, names: Sequence[str], *, everything: bool, seed: int) -> list[Trial]:
+    """Try faults on one machine, one after the other."""
+    tasks = undisturbed(operator)
+    killed = boundaries(tasks, everything=everything, seed=f"{seed} {operator.name}")
+    report = LOGS / f"{operator.name}.xml"
+    report.unlink(missing_ok=True)
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "pytest",
+            "--verbose",
+            "--override-ini=timeout=1800",
+            "-p",
+            "no:cacheprovider",
+        ),
+        *("--machine", operator.name, "--logs", str(LOGS), "--junit-xml", str(report)),
+        *("--boundaries", ",".join(map(str, killed))),
+        *[f"{TRIALS}::{name}" for name in (*names, "test_killed_before_a_task")],
+    ]
+    with (LOGS / f"{operator.name}.pytest").open("wb") as output:
+        subprocess.run(command, cwd=CHECKOUT, stdout=output, stderr=subprocess.STDOUT, check=False)
+    return trials(operator.name, report)
+
+
+def trials(machine: str, report: Path) -> list[Trial]:
+    """What pytest's own report says."""
+    if not report.exists():
+        raise SystemExit(f"faults: {machine}: pytest wrote no report, see {LOGS}/{machine}.pytest")
+    return [
+        Trial(
+            machine=machine,
+            fault=(case.get("name") or "").removeprefix("test_").replace("_", " "),
+            survived=case.find("failure") is None and case.find("error") is None,
+            seconds=float(case.get("time") or 0),
+        )
+        for case in ElementTree.parse(report).getroot().iter("testcase")
+    ]
+
+
+def table(tried: Sequence[Trial]) -> str:
+    """One row per kind of fault."""
+    kinds: dict[str, list[Trial]] = {}
+    for trial in tried:
+        kinds.setdefault(trial.fault.partition("[")[0], []).append(trial)
+    rows = [
+        f"| {kind} | {', '.join(sorted({trial.machine for trial in of_kind}))} | {len(of_kind)} "
+        f"| {sum(trial.survived for trial in of_kind)} |"
+        for kind, of_kind in sorted(kinds.items())
+    ]
+    return "\n".join(["| fault | machines | tried | survived |", "| --- | --- | ---: | ---: |", *rows])
+
+
+def write_page(tried: Sequence[Trial], summary: str) -> None:
+    """Put the counts between their marks in docs/reliability.md."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    today = time.strftime("%Y-%m-%d")
+    PAGE.write_text(
+        f"{before}{MARKS[0]}\n{summary} ({today})\n\n{table(tried)}\n\n{MARKS[1]}{after}", encoding="utf-8"
+    )
+
+
+def main() -> int:
+    """Parse the arguments and try."""
+    parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
+    parser.add_argument(
+        "machines", nargs="+", help="machines of the lab directory, prepared by molecule/rollback"
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="every fault on every machine, killed before every task"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=int(time.time()) // 86400, help="which sample (default: the day)"
+    )
+    parser.add_argument("--only", action="append", help="only this fault, by the name of its test")
+    parser.add_argument("--write", action="store_true", help="write the counts into docs/reliability.md")
+    arguments = parser.parse_args()
+    LOGS.mkdir(parents=True, exist_ok=True)
+    laboratory = Laboratory(lab_directory(), Progress())
+    shares = share(
+        arguments.only or named_faults(), arguments.machines, everything=arguments.all, seed=arguments.seed
+    )
+    begun = time.monotonic()
+    with ThreadPoolExecutor(max_workers=len(shares)) as pool:
+        jobs = [
+            pool.submit(
+                try_on,
+                Operator(laboratory.inventory, machine, LOGS),
+                names,
+                everything=arguments.all,
+                seed=arguments.seed,
+            )
+            for machine, names in shares.items()
+        ]
+        tried = [trial for job in jobs for trial in job.result()]
+    survived = sum(trial.survived for trial in tried)
+    scope = "every fault on every machine" if arguments.all else f"a sample, seed {arguments.seed}"
+    summary = f"{len(tried)} faults tried, {survived} survived: {scope}, {time.monotonic() - begun:.0f} s"
+    (LOGS / "faults.json").write_text(
+        json.dumps([asdict(trial) for trial in tried], indent=1), encoding="utf-8"
+    )
+    if arguments.write:
+        write_page(tried, summary)
+    for trial in tried:
+        if not trial.survived:
+            print(f"{trial.machine}: {trial.fault}: did not survive, see {LOGS}/{trial.machine}.pytest")
+    print(summary)
+    return 0 if tried and survived == len(tried) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,216 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What goes wrong while a host is hardened, tried on real machines; after each the host is as before.
+
+Every machine has containers of Docker's and of a rootless user's. Each fault looks at the host, does its harm,
+and looks again: every managed file byte for byte, every container with the same process and start time, the
+engine's settings in force. Without --all-faults a sample is tried, chosen by --fault-seed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from faults.operator import Ended, Operator, Run
+from faults.witness import Sight, look, wait_for_engine
+from lab.laboratory import Laboratory
+from lab.machine import Machine
+
+DAEMON_JSON = "/etc/docker/daemon.json"
+STATE = "/var/lib/bulkhead"
+REACHED = 300.0
+
+
+def assert_same(before: Sight, after: Sight) -> None:
+    differences = before.differences(after)
+    assert not differences, "\n".join(differences)
+
+
+def assert_refused(ended: Ended, *words: str) -> None:
+    """It failed, for the reason that the words name."""
+    assert ended.status == 2, ended.output[-4000:]
+    absent = [word for word in words if word not in ended.output]
+    assert not absent, f"not in the output: {absent}\n{ended.output[-4000:]}"
+
+
+@contextlib.contextmanager
+def harm(machine: Machine, do: str, undo: str) -> Iterator[None]:
+    """Something that is wrong with the host for as long as the block lasts."""
+    machine.run(f"set -e\n{do}\n")
+    try:
+        yield
+    finally:
+        machine.run(f"set -e\n{undo}\n", limit=180)
+
+
+def wait_until_changed(machine: Machine, run: Run) -> None:
+    """Return when the run has changed the engine's file."""
+    script = f"sha256sum {DAEMON_JSON} 2>/dev/null || echo none\n"
+    first, deadline = machine.run(script), time.monotonic() + REACHED
+    while machine.run(script) == first:
+        assert run.process.poll() is None, (
+            f"the run ended before it changed {DAEMON_JSON}: {run.output.read_text()}"
+        )
+        assert time.monotonic() < deadline, f"{DAEMON_JSON} did not change"
+
+
+def hardened_and_back(machine: Machine, operator: Operator, before: Sight) -> None:
+    """The next run, without a word about the accident, puts the host right and hardens it; a rollback undoes that."""
+    ended = operator.harden()
+    assert ended.status == 0, ended.output[-4000:]
+    after = look(machine)
+    assert after.engine["live_restore"]
+    assert "name=no-new-privileges" in after.engine["security"]
+    assert after.docker == before.docker
+    assert after.podman == before.podman
+    assert after.cgroups == len(after.docker)
+    back(machine, operator, before)
+
+
+def back(machine: Machine, operator: Operator, before: Sight, to: str = "baseline") -> None:
+    ended = operator.roll_back(to)
+    assert ended.status == 0, ended.output[-4000:]
+    assert_same(before, look(machine))
+
+
+def test_a_daemon_that_does_not_start_with_the_change(machine: Machine, operator: Operator) -> None:
+    unit = "/run/systemd/system/docker.service.d"
+    refusal = f"[Service]\\nExecStartPre=/bin/sh -c '! grep -q no-new-privileges {DAEMON_JSON}'\\n"
+    with harm(
+        machine,
+        f'mkdir -p {unit}; printf "{refusal}" > {unit}/99-fault.conf; systemctl daemon-reload',
+        f"rm -r {unit}; systemctl daemon-reload",
+    ):
+        before = look(machine)
+        assert_refused(operator.harden(), "docker.service", "restored")
+        assert_same(before, look(machine))
+
+
+def test_a_health_check_that_fails(machine: Machine, operator: Operator) -> None:
+    # Whatever the change is, the container "fragile" does not survive it.
+    unit = "/run/systemd/system"
+    with harm(
+        machine,
+        "docker run --detach --name fragile --label fault=1 localhost/busybox:1 /bin/busybox sleep 100000 >/dev/null\n"
+        f"printf '[Path]\\nPathChanged={DAEMON_JSON}\\n' > {unit}/fault.path\n"
+        f"printf '[Service]\\nType=oneshot\\nExecStart=/usr/bin/docker kill fragile\\n' > {unit}/fault.service\n"
+        "systemctl daemon-reload; systemctl start fault.path",
+        f"systemctl stop fault.path; rm {unit}/fault.path {unit}/fault.service; systemctl daemon-reload\n"
+        "docker rm --force fragile >/dev/null",
+    ):
+        before = look(machine)
+        assert_refused(operator.harden(), "fragile", "restored")
+        after = look(machine)
+        before.docker.pop("fragile")
+        after.docker.pop("fragile", None)  # whether it is started again is the restart policy's affair
+        assert_same(before, after)
+
+
+def test_a_full_disk_for_the_checkpoint(machine: Machine, operator: Operator) -> None:
+    before = look(machine)
+    with harm(
+        machine,
+        f"mkdir -p {STATE}; mount -t tmpfs -o size=8k,mode=700 tmpfs {STATE}",
+        f"umount {STATE}",
+    ):
+        assert_refused(operator.harden(), "othing was changed", STATE)
+        assert_same(before, look(machine))
+
+
+def test_a_full_disk_for_the_change(machine: Machine, operator: Operator) -> None:
+    # A file system of 16 KiB over the directory holds the file, and no second one.
+    with harm(
+        machine,
+        "rm -rf /root/held; cp -a /etc/docker /root/held\n"
+        "mount -t tmpfs -o size=16k,mode=755 tmpfs /etc/docker; cp -a /root/held/. /etc/docker\n"
+        "! dd if=/dev/zero of=/etc/docker/filler bs=1k 2>/dev/null",
+        "umount /etc/docker; rm -r /root/held",
+    ):
+        before = look(machine)
+        assert_refused(operator.harden(), "No space left on device", "othing was changed")
+        assert_same(before, look(machine))
+
+
+def test_a_read_only_directory(machine: Machine, operator: Operator) -> None:
+    before = look(machine)
+    with harm(
+        machine,
+        "mount --bind /etc/docker /etc/docker; mount -o remount,bind,ro /etc/docker",
+        "umount /etc/docker",
+    ):
+        assert_refused(operator.harden(), "Read-only file system", "othing was changed")
+        assert_same(before, look(machine))
+
+
+def test_a_corrupt_ledger(machine: Machine, operator: Operator) -> None:
+    before = look(machine)
+    with harm(
+        machine,
+        f"mkdir -p -m 700 {STATE}; mv {STATE}/ledger.json /root/ledger.kept 2>/dev/null || rm -f /root/ledger.kept\n"
+        f'echo \'{{"schema_version": "1.0", "keys": [\' > {STATE}/ledger.json',
+        f"rm {STATE}/ledger.json; if [ -e /root/ledger.kept ]; then mv /root/ledger.kept {STATE}/ledger.json; fi",
+    ):
+        assert_refused(operator.harden(), f"{STATE}/ledger.json", "damaged", "othing was changed")
+        assert_same(before, look(machine))
+
+
+def test_a_corrupt_checkpoint(machine: Machine, operator: Operator) -> None:
+    assert operator.harden().status == 0
+    before = look(machine)
+    checkpoints = f"{STATE}/checkpoints"
+    spoil = "import os, sys\nfor path in sys.argv[1:]:\n    data = open(path, 'rb').read()\n    open(path, 'wb').write(bytes(255 - b for b in data))\n"
+    turn = f"find {checkpoints} -path '*/objects/*' -type f -exec python3 -c \"{spoil}\" {{}} +"
+    with harm(machine, turn, turn):
+        assert_refused(operator.roll_back(), "othing was changed", checkpoints)
+        assert_same(before, look(machine))
+    assert operator.roll_back().status == 0
+
+
+def test_a_power_cut_during_the_apply(laboratory: Laboratory, machine: Machine, operator: Operator) -> None:
+    before = look(machine)
+    with operator.playing("harden", {"docker_engine_profile": "strict"}) as run:
+        wait_until_changed(machine, run)
+        machine.power_cut()
+    machine.power_on()
+    laboratory.write_inventory()  # it has another port now
+    wait_for_engine(machine)
+    machine.run("systemctl start user@$(id -u rootless).service\n")
+    # Containers end with the power: those with a restart policy are back, as other processes.
+    running = look(machine)
+    ended = operator.roll_back("last")
+    assert ended.status == 0, ended.output[-4000:]
+    after = look(machine)
+    assert after.files == before.files
+    assert after.engine == before.engine
+    assert after.docker == running.docker
+    machine.run("docker start web >/dev/null\n")
+
+
+def test_a_network_that_is_cut(machine: Machine, operator: Operator) -> None:
+    before = look(machine)
+    cut = "iptables --insert INPUT --protocol tcp --dport 22 --jump DROP"
+    mend = "iptables --delete INPUT --protocol tcp --dport 22 --jump DROP"
+    variables = {"docker_engine_profile": "strict", "checkpoint_confirm_within": 60}
+    with operator.playing("harden", variables) as run:
+        wait_until_changed(machine, run)
+        machine.run(f"(sleep 1; {cut}; sleep 120; {mend}) >/dev/null 2>&1 &\n")
+        time.sleep(100)
+    machine.run("true\n", limit=120)
+    wait_for_engine(machine)
+    assert_same(before, look(machine))
+    listed = machine.run(f"cat {STATE}/checkpoints/*/manifest.json\n")
+    assert "deadman" in listed
+    hardened_and_back(machine, operator, before)
+
+
+def test_killed_before_a_task(machine: Machine, operator: Operator, boundary: int) -> None:
+    """`boundary` runs through all tasks of an undisturbed run (or a sample of them)."""
+    before = look(machine)
+    killed = operator.play("harden", {"docker_engine_profile": "strict"}, kill_before=boundary)
+    assert killed.status == -9, killed.output[-4000:]
+    if boundary % 2:
+        hardened_and_back(machine, operator, before)
+    else:
+        back(machine, operator, before, to="last")
