@@ -70,6 +70,7 @@ DOCKER_WITNESSES = {
     "docker.started_at": "/proc/PID/stat",
     "docker.last_reload_at": "systemctl show docker.service: ExecReload",
     "docker.needs_daemon_reload": "systemctl show docker.service: NeedDaemonReload",
+    "docker.exec_start": "systemctl show docker.service: ExecStart",
     "docker.configuration_file": "the file itself",
     "docker.flags": "/proc/PID/cmdline (now) and systemctl show docker.service (next)",
     "docker.conflicts": "the configuration file against the flags of the next start",
@@ -220,7 +221,19 @@ def _process_facts(sight: _Sight) -> dict[str, Any]:
         "started_at": rfc3339(daemon.started_at) if daemon else None,
         "last_reload_at": rfc3339(service.reloaded_at) if service and service.reloaded_at else None,
         "needs_daemon_reload": service.need_daemon_reload if service else None,
+        "exec_start": _exec_start(service) if service else None,
     }
+
+
+def _exec_start(service: Service) -> Any:
+    """The command's words with their variables; kept back whole where one of them may hold a credential."""
+    flags = parse_flags(service.exec_start)
+    hidden = sorted(
+        name for name, value in flags.items() if name != "runtimes" and shown(name, value) != value
+    )
+    if hidden:
+        return unreadable(f"it holds settings that are not shown: {', '.join(hidden)}")
+    return [printable(word, limit=1000) for word in service.exec_start]
 
 
 def _version_text(system: System, sight: _Sight) -> str:

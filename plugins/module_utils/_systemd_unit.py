@@ -43,13 +43,15 @@ _QUOTES = "\"'"
 class Service:
     """What `systemctl show` says of a loaded service.
 
-    `command` is the argument list of its next start, `files` the unit's own files and the environment files
-    that decide on it, `reloaded_at` (seconds since the epoch) the last reload through systemd.
+    `command` is the argument list of its next start, `exec_start` the same with its variables as they are
+    written, `files` the unit's own files and the environment files that decide on it, `reloaded_at` (seconds
+    since the epoch) the last reload through systemd.
     """
 
     fragment: Optional[str]
     main_pid: int
     command: list[str]
+    exec_start: list[str]
     files: list[str]
     need_daemon_reload: bool
     reloaded_at: Optional[float]
@@ -76,10 +78,12 @@ def read_service(system: System, name: str) -> Service:
             continue
     fragment = properties.get("FragmentPath") or None
     own_files = [fragment] if fragment else []
+    exec_start = _argv(properties.get("ExecStart", ""))
     return Service(
         fragment=fragment,
         main_pid=int(properties.get("MainPID") or 0),
-        command=expand_command(_argv(properties.get("ExecStart", "")), variables),
+        command=expand_command(exec_start, variables),
+        exec_start=exec_start,
         files=own_files
         + split_words(properties.get("DropInPaths", ""))
         + [path for path, _ignore in environment_files],

@@ -248,6 +248,12 @@ posture:
         needs_daemon_reload:
           description: Whether the unit on disk is newer than what systemd has loaded.
           type: bool
+        exec_start:
+          description:
+            - The words of the command of its next start, with the variables of the unit as they are written.
+              An object V(unreadable) where one of them may hold a credential.
+          type: list
+          elements: str
         configuration_file:
           description: The file that the next start reads (C(--config-file) is honoured).
           type: dict

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import DockerRecords
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker import collect_docker
-from unit.fake_docker import CONTAINER, PID, FakeDocker
+from unit.fake_docker import CONTAINER, PID, SHOW, FakeDocker
 from unit.fake_system import FakeSystem
 
 
@@ -227,3 +227,17 @@ def test_no_secret_enters_the_document(docker: FakeDocker) -> None:
     assert facts["settings"]["log-opts"]["configured"] == {"gelf-address": "set (not shown)"}
     assert facts["settings"]["registry-mirrors"]["configured"] == ["set (not shown)"]
     assert "hunter2" not in json.dumps(facts)
+
+
+def test_the_unit_s_command_keeps_its_variables(docker: FakeDocker) -> None:
+    assert collect(docker)["exec_start"] == ["/usr/sbin/dockerd", "-H", "fd://", "$DOCKER_OPTS"]
+
+
+def test_a_command_with_a_credential_is_not_shown(docker: FakeDocker) -> None:
+    text = str(docker.system.answers[SHOW]).replace(
+        "-H fd://", "--https-proxy=http://u:hunter2@proxy -H fd://"
+    )
+    docker.system.answers[SHOW] = text
+    assert collect(docker)["exec_start"] == {
+        "unreadable": "it holds settings that are not shown: https-proxy"
+    }
