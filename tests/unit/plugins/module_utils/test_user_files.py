@@ -1,0 +1,247 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Files of a user's are touched as that user: whatever they put there, root's files stay out of reach."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.bulkhead.hardening.plugins.module_utils import _user_files
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
+    UserFileError,
+    owner_of_path,
+    primary_group,
+    read_as,
+    read_file_as,
+    write_as,
+)
+
+UID, GID, LIMIT = 1234, 4321, 1024
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A user's directory, reached through directories that root alone can write."""
+    for directory in (tmp_path, *tmp_path.parents):
+        if directory.stat().st_uid == os.geteuid() and str(directory).startswith("/tmp/"):
+            directory.chmod(directory.stat().st_mode | 0o011)
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, UID, GID)
+    yield home
+
+
+def _theirs(path: Path, content: bytes, mode: int = 0o644) -> Path:
+    path.write_bytes(content)
+    path.chmod(mode)
+    os.chown(path, UID, GID)
+    return path
+
+
+@as_root
+def test_a_file_is_read_and_written_as_its_user(home: Path) -> None:
+    path = _theirs(home / "config", b"old", 0o640)
+    assert owner_of_path(str(path)) == UID
+    found = read_file_as(UID, GID, str(path), LIMIT)
+    assert found == _user_files.UserFile(b"old", 0o640, UID, GID)
+    write_as(UID, GID, str(path), b"new", 0o600)
+    assert path.read_bytes() == b"new"
+    status = path.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (UID, GID, 0o600)
+    assert [entry.name for entry in home.iterdir()] == ["config"]
+    write_as(UID, GID, str(path), None, 0)
+    assert not path.exists()
+    assert read_as(UID, GID, str(path), LIMIT) is None
+    write_as(UID, GID, str(path), None, 0)
+
+
+@as_root
+def test_directories_are_made_as_the_user_on_request_only(home: Path) -> None:
+    path = home / ".config" / "containers" / "containers.conf"
+    assert owner_of_path(str(path)) == UID
+    with pytest.raises(UserFileError, match="its directory is not there"):
+        write_as(UID, GID, str(path), b"new", 0o600)
+    write_as(UID, GID, str(path), b"new", 0o600, make_parents=True)
+    assert (path.parent.stat().st_uid, path.read_bytes()) == (UID, b"new")
+
+
+@as_root
+@pytest.mark.parametrize("kept", ["root's secret", "a world-readable file"])
+def test_a_link_is_never_followed(home: Path, tmp_path: Path, kept: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"root's own")
+    secret.chmod(0o600 if kept == "root's secret" else 0o644)
+    (home / "config").symlink_to(secret)
+    with pytest.raises(UserFileError, match="symbolic link.*Nothing was changed"):
+        read_as(UID, GID, str(home / "config"), LIMIT)
+    with pytest.raises(UserFileError, match="not a regular file"):
+        write_as(UID, GID, str(home / "config"), b"new", 0o600)
+    assert secret.read_bytes() == b"root's own"
+
+
+@as_root
+def test_a_directory_swapped_for_a_link_is_never_followed(home: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "etc"
+    elsewhere.mkdir()
+    (elsewhere / "config").write_bytes(b"root's own")
+    (home / "containers").symlink_to(elsewhere)
+    path = str(home / "containers" / "config")
+    for act in (lambda: read_as(UID, GID, path, LIMIT), lambda: write_as(UID, GID, path, b"new", 0o600)):
+        with pytest.raises(UserFileError, match="symbolic link"):
+            act()
+    assert (elsewhere / "config").read_bytes() == b"root's own"
+
+
+@as_root
+def test_a_link_swapped_in_after_the_path_was_looked_at_is_not_followed(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"root's own")
+    path = _theirs(home / "config", b"theirs")
+    become = _user_files._become
+
+    def swap_then_become(uid: int, gid: int) -> None:
+        path.unlink()
+        path.symlink_to(secret)
+        become(uid, gid)
+
+    monkeypatch.setattr(_user_files, "_become", swap_then_become)
+    with pytest.raises(UserFileError, match="symbolic link"):
+        read_as(UID, GID, str(path), LIMIT)
+
+
+@as_root
+def test_a_hard_link_to_a_file_of_root_s_gives_nothing_and_changes_nothing(
+    home: Path, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"root's own")
+    secret.chmod(0o600)
+    os.link(secret, home / "config")
+    with pytest.raises(UserFileError, match="Permission denied"):
+        read_as(UID, GID, str(home / "config"), LIMIT)
+    with pytest.raises(UserFileError, match="Permission denied"):
+        write_as(UID, GID, str(home / "config"), b"new", 0o644)
+    assert (secret.read_bytes(), stat.S_IMODE(secret.stat().st_mode)) == (b"root's own", 0o600)
+
+
+@as_root
+def test_a_fifo_does_not_block(home: Path) -> None:
+    os.mkfifo(home / "config")
+    os.chown(home / "config", UID, GID)
+    begun = time.monotonic()
+    with pytest.raises(UserFileError, match="not a regular file"):
+        read_as(UID, GID, str(home / "config"), LIMIT)
+    with pytest.raises(UserFileError, match="not a regular file"):
+        write_as(UID, GID, str(home / "config"), b"new", 0o600)
+    assert time.monotonic() - begun < 5
+
+
+@as_root
+def test_a_huge_file_is_refused_unread(home: Path) -> None:
+    path = _theirs(home / "config", b"")
+    os.truncate(path, 1 << 40)
+    with pytest.raises(UserFileError, match="longer than 1024 bytes"):
+        read_as(UID, GID, str(path), LIMIT)
+    assert read_as(UID, GID, str(_theirs(home / "just", b"x" * LIMIT)), LIMIT) == b"x" * LIMIT
+
+
+@as_root
+def test_what_does_not_answer_is_given_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _theirs(home / "config", b"theirs")
+    monkeypatch.setattr(_user_files, "SECONDS", 0.2)
+    monkeypatch.setattr(_user_files, "_become", lambda _uid, _gid: time.sleep(30))
+    with pytest.raises(UserFileError, match=r"no answer within 0.2 s"):
+        read_as(UID, GID, str(path), LIMIT)
+
+
+@as_root
+def test_a_directory_of_root_s_below_a_user_s_is_not_written(home: Path) -> None:
+    below = home / "below"
+    below.mkdir(mode=0o755)
+    (below / "config").write_bytes(b"root's own")
+    path = str(below / "config")
+    assert owner_of_path(path) == UID
+    assert read_as(UID, GID, path, LIMIT) == b"root's own"
+    with pytest.raises(UserFileError, match="Permission denied"):
+        write_as(UID, GID, path, b"new", 0o644)
+
+
+@as_root
+def test_the_child_keeps_no_group_of_root_s(home: Path, tmp_path: Path) -> None:
+    path = home / "config"
+    path.write_bytes(b"for the group root")
+    path.chmod(0o040)
+    os.chown(path, 0, 0)
+    with pytest.raises(UserFileError, match="Permission denied"):
+        read_as(UID, GID, str(path), LIMIT)
+
+
+@as_root
+def test_extended_attributes_are_kept(home: Path) -> None:
+    path = _theirs(home / "config", b"old")
+    try:
+        os.setxattr(path, "user.origin", b"them")
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+    before = {name: os.getxattr(path, name) for name in os.listxattr(path)}
+    write_as(UID, GID, str(path), b"new", 0o644)
+    assert {name: os.getxattr(path, name) for name in os.listxattr(path)} == before
+
+
+@as_root
+@pytest.mark.parametrize(("mode", "gid"), [(0o777, 0), (0o775, GID)])
+def test_a_directory_of_no_single_user_s_is_refused(tmp_path: Path, mode: int, gid: int) -> None:
+    (tmp_path / "open").mkdir()
+    os.chown(tmp_path / "open", 0, gid)
+    (tmp_path / "open").chmod(mode)
+    with pytest.raises(UserFileError, match="others than its owner can write it"):
+        owner_of_path(str(tmp_path / "open" / "config"))
+
+
+def test_a_directory_of_everybody_s_is_passed_through_and_not_written_to(tmp_path: Path) -> None:
+    shared = tmp_path / "tmp"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    (shared / "ours").mkdir()
+    assert owner_of_path(str(shared / "ours" / "config")) is None
+    with pytest.raises(UserFileError, match="everybody can write it"):
+        owner_of_path(str(shared / "config"))
+
+
+@as_root
+def test_a_link_of_root_s_leads_on_and_a_user_s_does_not(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("home")
+    assert owner_of_path(str(tmp_path / "link" / "config")) == UID
+    _theirs(home / "config", b"theirs")
+    assert read_as(UID, GID, str(tmp_path / "link" / "config"), LIMIT) == b"theirs"
+    os.chown(tmp_path / "link", UID, GID, follow_symlinks=False)
+    with pytest.raises(UserFileError, match="symbolic link of user 1234's"):
+        owner_of_path(str(tmp_path / "link" / "config"))
+
+
+def test_root_s_own_files_are_nobody_else_s() -> None:
+    assert owner_of_path("/etc/docker/daemon.json") is None
+    assert owner_of_path("/etc/no/such/directory/file") is None
+
+
+@pytest.mark.parametrize("path", ["etc/passwd", "/etc/../etc/passwd", "/"])
+def test_an_unclear_path_is_refused(path: str) -> None:
+    with pytest.raises(UserFileError, match="absolute path"):
+        owner_of_path(path)
+
+
+def test_an_account_has_a_primary_group() -> None:
+    assert primary_group(0) == 0
+    with pytest.raises(UserFileError, match="user 987654: there is no such account"):
+        primary_group(987654)
