@@ -2,8 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What the Docker Engine does to the rest of the host by itself when a setting takes effect.
 
-A remedy may not fail another control. Where the engine's own reaction to a setting does, that is data here, with the
-reason why it is accepted, and shown in the plan before the change. Source: moby,
+A remedy may not fail another control. Where the engine's own reaction does, that is data here, with
+the reason why it is accepted, and shown in the plan before the change. Source: moby,
 ``daemon/libnetwork/drivers/bridge/bridge_linux.go`` (the conditions of its set-up steps),
 ``setup_bridgenetfiltering.go`` and ``setup_ipv4.go``, at v20.10, v26.1, v28.5 and v29.7.2.
 """
@@ -50,7 +50,8 @@ class SideEffect:
 
 _PACKETS_OF_OTHERS = (
     "Packets between the ports of every bridge of this host then pass the packet filter, whose policy for "
-    "what no rule lets through is DROP with Docker. Virtual machines on one bridge may stop reaching each other."
+    "what no rule lets through is DROP with Docker. Virtual machines on one bridge may stop reaching each "
+    "other."
 )
 _ACCEPTED_FILTER = (
     "Without it icc=false and published ports between containers have no effect. Let the other bridge's "
