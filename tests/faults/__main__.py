@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""``python -m faults MACHINE…``: try the faults on machines of the lab, side by side, and count what survived.
+"""``python -m faults MACHINE…``: try the faults on machines of the lab, side by side; count what survived.
 
 Without ``--all`` a sample is tried: every named fault on one of the machines, and on each the run is killed
 before some of its tasks; ``--seed`` chooses both, and is printed. ``--write`` puts the counts into
@@ -22,9 +22,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from faults.operator import HARDENING, Operator
 from lab.laboratory import Laboratory, lab_directory
 from lab.progress import Progress
+
+from faults.operator import HARDENING, Operator
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TRIALS = Path(__file__).with_name("try_faults.py")
@@ -154,12 +155,8 @@ def write_page(tried: Sequence[Trial], summary: str) -> None:
 def main() -> int:
     """Parse the arguments and try."""
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
-    parser.add_argument(
-        "machines", nargs="+", help="machines of the lab directory, prepared by molecule/rollback"
-    )
-    parser.add_argument(
-        "--all", action="store_true", help="every fault on every machine, killed before every task"
-    )
+    parser.add_argument("machines", nargs="+", help="machines of the lab, prepared by molecule/rollback")
+    parser.add_argument("--all", action="store_true", help="every fault on every machine")
     parser.add_argument(
         "--seed", type=int, default=int(time.time()) // 86400, help="which sample (default: the day)"
     )

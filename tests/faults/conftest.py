@@ -7,10 +7,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from faults.operator import Operator
 from lab.laboratory import Laboratory, lab_directory
 from lab.machine import Machine
 from lab.progress import Progress
+
+from faults.operator import Operator
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

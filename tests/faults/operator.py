@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The operator at the controller: runs the collection's playbooks on one machine, or is cut off in the middle."""
+"""The operator at the controller: runs the playbooks on one machine, or is cut off in the middle."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ __all__ = ["Ended", "Operator", "Run"]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SECONDS = 900.0
+# molecule/rollback plants it in the engine's file and unit and in a container; no run may print it.
+PLANTED_SECRET = "hunter2-planted"
 HARDENING: dict[str, Any] = {"docker_engine_profile": "strict"}
 
 
@@ -50,18 +52,19 @@ class Operator:
         return self.play("rollback", {"rollback_to": to, **variables})
 
     def play(self, playbook: str, variables: dict[str, Any], *, kill_before: int = 0) -> Ended:
-        """Run a playbook to its end, or until it is killed before its nth task."""
+        """Run a playbook to its end, or until it is killed before its nth task; see that it tells no secret."""
         with self.playing(playbook, variables, kill_before=kill_before) as run:
             run.process.wait(SECONDS)
             output = run.output.read_text(encoding="utf-8", errors="replace")
             tasks = tuple(run.tasks.read_text(encoding="utf-8").splitlines()) if run.tasks.exists() else ()
         with (self.logs / f"{self.name}.log").open("a", encoding="utf-8") as log:
             log.write(f"\n### {playbook} {json.dumps(variables)} kill_before={kill_before}\n{output}")
+        assert PLANTED_SECRET not in output, f"a secret was printed, see {self.logs}/{self.name}.log"
         return Ended(run.process.returncode, output, tasks)
 
     @contextlib.contextmanager
     def playing(self, playbook: str, variables: dict[str, Any], *, kill_before: int = 0) -> Iterator[Run]:
-        """A run that goes on while the block does; it is ended with everything it started when the block ends."""
+        """A run that goes on while the block does; at its end it is killed with everything it started."""
         with tempfile.TemporaryDirectory(prefix="bulkhead-run-") as name:
             directory = Path(name)
             with (directory / "output").open("wb") as output:
@@ -83,7 +86,7 @@ class Operator:
         return subprocess.Popen(
             [
                 *(sys.executable, "-m", "ansible", "playbook"),
-                *("--inventory", self.inventory, "--limit", self.name, "--diff"),
+                *("--inventory", self.inventory, "--limit", self.name, "--diff", "-vvv"),
                 *("--extra-vars", json.dumps(variables)),
                 CHECKOUT / "playbooks" / f"{playbook}.yml",
             ],

@@ -66,7 +66,8 @@ def sysctl(name):
 
 
 info = json.loads(output("docker", "info", "--format", "{{json .}}"))
-user = ["runuser", "--user", "rootless", "--", "env", "XDG_RUNTIME_DIR=/run/user/" + output("id", "-u", "rootless").strip()]
+runtime = "XDG_RUNTIME_DIR=/run/user/" + output("id", "-u", "rootless").strip()
+user = ["runuser", "--user", "rootless", "--", "env", runtime]
 files = sorted(path for pattern in PATHS for path in glob.glob(pattern, recursive=True))
 shims = [cgroup for cgroup in glob.glob("/sys/fs/cgroup/system.slice/docker-*.scope")]
 print(json.dumps({
@@ -118,6 +119,5 @@ def look(machine: Machine) -> Sight:
 
 def wait_for_engine(machine: Machine) -> None:
     """Return when the engine answers."""
-    machine.run(
-        "for i in $(seq 120); do docker version >/dev/null 2>&1 && exit 0; sleep 1; done; exit 1\n", limit=240
-    )
+    waiting = "for i in $(seq 120); do docker version >/dev/null 2>&1 && exit 0; sleep 1; done; exit 1\n"
+    machine.run(waiting, limit=240)

@@ -1,5 +1,5 @@
 # A container that comes back by itself, and a rootless user with a container of Podman's.
-docker run --detach --name always --restart always localhost/busybox:1 /bin/busybox sleep 1000000 >/dev/null
+docker run --detach --name always --restart always --env TOKEN=hunter2-planted localhost/busybox:1 /bin/busybox sleep 1000000 >/dev/null
 useradd --create-home --shell /bin/bash rootless
 loginctl enable-linger rootless
 runtime=/run/user/$(id --user rootless)

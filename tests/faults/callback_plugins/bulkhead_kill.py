@@ -16,8 +16,8 @@ name: bulkhead_kill
 type: aggregate
 short_description: Kill the run before its nth task
 description: >-
-  C(BULKHEAD_KILL_BEFORE_TASK) is the number of the task, counted from 1; 0 kills nothing. The names of the tasks that
-  began are written to the file C(BULKHEAD_TASKS), one a line.
+  C(BULKHEAD_KILL_BEFORE_TASK) is the number of the task, counted from 1; 0 kills nothing. The names of the
+  tasks that began are written to the file C(BULKHEAD_TASKS), one a line.
 """
 
 

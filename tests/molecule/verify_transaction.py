@@ -1,0 +1,58 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""After the playbook harden ran in check mode, for real, and again."""
+
+from __future__ import annotations
+
+import json
+
+from observations import changes, converges, info, process_of_web
+from testinfra.host import Host
+
+STATE = "/var/lib/bulkhead"
+MOST_REMOTE_CALLS = 8
+
+
+def test_check_mode_predicted_what_was_changed(host: Host) -> None:
+    name = host.backend.get_hostname()
+    check, converge, _again = converges()
+    assert changes(converge, name)
+    assert changes(check, name) == changes(converge, name)
+
+
+def test_a_converged_run_changes_nothing(host: Host) -> None:
+    _check, _converge, again = converges()
+    assert changes(again, host.backend.get_hostname()) == {}
+
+
+def test_a_converged_run_makes_few_remote_calls(host: Host) -> None:
+    """Counted by the callback, and by the host: every module logs how it was invoked."""
+    _check, _converge, again = converges()
+    tasks = again["hosts"][host.backend.get_hostname()]
+    assert 0 < sum(task["remote"] for task in tasks) <= MOST_REMOTE_CALLS
+
+    log = host.check_output("journalctl --boot --output cat --no-pager --grep 'Invoked with'").splitlines()
+    begun = max(number for number, line in enumerate(log) if "state=open" in line)
+    calls = [line for line in log[begun:] if "testinfra" not in line]
+    assert 0 < len(calls) <= MOST_REMOTE_CALLS, calls
+
+
+def test_the_state_directory_is_for_root_only(host: Host) -> None:
+    modes = host.check_output(f"find {STATE} -type d ! -perm 700 -o -type f -perm /077").split()
+    assert modes == []
+
+
+def test_the_state_from_before_the_collection_is_kept(host: Host) -> None:
+    manifests = host.check_output(f"cat {STATE}/checkpoints/*/manifest.json")
+    assert json.dumps("/etc/docker/daemon.json") in manifests
+    assert "/root/" not in manifests
+
+
+def test_the_strict_profile_is_in_force(host: Host) -> None:
+    engine = info(host)
+    assert engine["LiveRestoreEnabled"] is True
+    assert "name=no-new-privileges" in engine["SecurityOptions"]
+
+
+def test_the_ordinary_container_lived_on(host: Host) -> None:
+    assert process_of_web(host) == host.file("/root/web.process").content_string.strip()
