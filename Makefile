@@ -56,7 +56,7 @@ lint: tools ## yamllint, ansible-lint (production), ruff, mypy (strict), changel
 	yamllint --strict .
 	ruff check .
 	ruff format --check .
-	mypy -p ansible_collections.bulkhead.hardening.plugins -p lab -p demo -p sanity -m newest_core
+	mypy -p ansible_collections.bulkhead.hardening.plugins -p lab -p demo -p sanity -m newest_core -p faults
 	antsibull-changelog lint
 	ANSIBLE_HOME=$(abspath $(BUILD))/ansible ansible-lint
 
@@ -67,7 +67,7 @@ unit: tools ## the tests that need no virtual machine
 	python -m pytest -m "not lab and not browser"
 
 unit-newest: tools ## the same on the newest ansible-core, where a Python for it is on this machine
-	python -m newest_core
+	python -m newest_core -p faults
 
 tools: $(VENV)/.complete $(BUILD)/collections/ansible_collections/bulkhead/hardening
 

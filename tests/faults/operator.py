@@ -52,7 +52,7 @@ class Operator:
         return self.play("rollback", {"rollback_to": to, **variables})
 
     def play(self, playbook: str, variables: dict[str, Any], *, kill_before: int = 0) -> Ended:
-        """Run a playbook to its end, or until it is killed before its nth task; see that it tells no secret."""
+        """Run a playbook to its end, or until it is killed before its nth task. No secret may be printed."""
         with self.playing(playbook, variables, kill_before=kill_before) as run:
             run.process.wait(SECONDS)
             output = run.output.read_text(encoding="utf-8", errors="replace")
