@@ -58,7 +58,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return {}
         if not self._task.check_mode:
             return self._call(options, "write", variables, _plan_text(options["files"], plans))
-        if options["validate"] and any(plan.changed for plan in plans):
+        validated = options["validate"] or any(file["validate"] for file in options["files"])
+        if validated and any(plan.changed for plan in plans):
             return self._call(options, "validate", variables, _plan_text(options["files"], plans))
         return {}
 
@@ -68,7 +69,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Run the module; the wanted values stay here, the host needs the paths only."""
         arguments = {
             "owner": options["owner"],
-            "files": [{"path": file["path"], "format": file["format"]} for file in options["files"]],
+            "files": [
+                {name: file[name] for name in ("path", "format", "validate")} for file in options["files"]
+            ],
             "validate": options["validate"],
             "state_directory": options["state_directory"],
             "phase": phase,

@@ -15,8 +15,8 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
@@ -51,17 +51,22 @@ class NewText:
 
 @dataclass(frozen=True)
 class Validator:
-    """Runs `argv` with `%s` replaced by a file's path; secrets never leave it in an error."""
+    """Runs a command with `%s` replaced by a file's path; secrets never leave it in an error.
+
+    `own` gives files a command of their own, by their path; all others have `argv`.
+    """
 
     system: System
     argv: Sequence[str]
     secrets: Sequence[str] = ()
+    own: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def check(self, temporary: str, path: str) -> None:
         """Raise `OwnedFileError` with what the validator wrote when it refuses the file."""
-        if not self.argv:
+        command = self.own.get(path) or self.argv
+        if not command:
             return
-        argv = [word.replace("%s", temporary) for word in self.argv]
+        argv = [word.replace("%s", temporary) for word in command]
         try:
             completed = self.system.run(argv, timeout=60)
         except PortError as error:

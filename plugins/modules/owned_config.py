@@ -80,6 +80,11 @@ options:
         type: list
         elements: str
         default: []
+      validate:
+        description: As O(validate), for this file alone and in its stead.
+        type: list
+        elements: str
+        default: []
   validate:
     description:
       - Command, as a list, that accepts a new text by its exit status. C(%s) stands for the path of the
@@ -213,6 +218,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
                 },
             },
             "secret": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "validate": {"type": "list", "elements": "str", "default": []},
         },
     },
     "validate": {"type": "list", "elements": "str", "default": []},
@@ -262,7 +268,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if module.params["phase"] == "read":
         return read(store, [file["path"] for file in module.params["files"]])
     plan = json.loads(module.params["plan"])
-    validator = Validator(System(), module.params["validate"], plan["secrets"])
+    own = {file["path"]: file["validate"] for file in module.params["files"]}
+    validator = Validator(System(), module.params["validate"], plan["secrets"], own)
     if module.params["phase"] == "validate" or module.check_mode:
         validate_texts(_texts(plan), validator)
         return {"changed": False}

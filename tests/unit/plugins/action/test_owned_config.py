@@ -116,3 +116,12 @@ def test_the_validator_decides_also_in_check_mode(operator: Operator, arguments:
     assert not failed["changed"]
     assert "refuses the new content" in failed["msg"]
     assert operator.file.read_text() == "{}"
+
+
+@pytest.mark.parametrize("arguments", [["--check"], []])
+def test_a_file_s_own_validator_decides(operator: Operator, arguments: list[str]) -> None:
+    operator.file.write_text("{}")
+    own = ["/bin/grep", "no such text", "%s"]
+    failed = operator.run({"keys": {"icc": False}, "validate": own}, *arguments)
+    assert "refuses the new content" in failed["msg"]
+    assert operator.file.read_text() == "{}"

@@ -298,3 +298,12 @@ def test_a_value_being_replaced_is_settled_after_the_write(store: LedgerStore, t
     entry = replace(_entry(target), set=True, replaces={"value": False})
     _write(store, _new(target, "new"), add=lambda ledger: ledger.with_keys((entry,)))
     assert store.read().keys == (replace(entry, replaces=None),)
+
+
+def test_a_file_s_own_validator_judges_that_file_alone(store: LedgerStore, target: Path) -> None:
+    other = target.with_name("other.conf")
+    validator = Validator(System(), [], own={str(target): ["/bin/false", "%s"]})
+    _write(store, _new(other, "new"), validator=validator)
+    assert other.read_text() == "new"
+    with pytest.raises(OwnedFileError, match="/bin/false refuses the new content"):
+        _write(store, _new(target, "new"), validator=validator)
