@@ -68,7 +68,9 @@ def sysctl(name):
 info = json.loads(output("docker", "info", "--format", "{{json .}}"))
 runtime = "XDG_RUNTIME_DIR=/run/user/" + output("id", "-u", "rootless").strip()
 user = ["runuser", "--user", "rootless", "--", "env", runtime]
-files = sorted(path for pattern in PATHS for path in glob.glob(pattern, recursive=True))
+# "directory/**" matches its own name even where there is no such directory
+found = {path.rstrip("/") for pattern in PATHS for path in glob.glob(pattern, recursive=True)}
+files = sorted(path for path in found if os.path.lexists(path))
 shims = [cgroup for cgroup in glob.glob("/sys/fs/cgroup/system.slice/docker-*.scope")]
 print(json.dumps({
     "files": {path: facts(path) for path in files},
