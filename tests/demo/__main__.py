@@ -1,7 +1,8 @@
 """``python -m demo [--inventory FILE]``: audit, harden, audit again, and show the two side by side.
 
-Without an inventory the host is a virtual machine made careless for the purpose and ended afterwards. With
-one, the same three playbooks run on the hosts it names.
+Without an inventory the host is a virtual machine made careless for the purpose and ended afterwards; at the
+end it is rolled back, and a third audit proves that it is as before. With one, the same audit, hardening and
+audit run on the hosts it names, and they stay hardened.
 """
 
 from __future__ import annotations
@@ -100,11 +101,48 @@ def audit_harden_audit(inventory: Path, **hardening: str) -> None:
     before, after = BUILD / "before", BUILD / "after"
     say("First audit: what is in force now (read-only)")
     playbook("audit", inventory, posture_audit_report_directory=str(before))
-    say("Hardening: merge the keys, turn live-restore on by reload, restart once")
+    say("Hardening: the plan first, then live-restore by reload, then one restart")
     playbook("harden", inventory, **hardening)
     say("Second audit")
     playbook("audit", inventory, posture_audit_report_directory=str(after))
     show(before, after)
+
+
+def files_of(machine: str) -> str:
+    """Mode, owner and checksum of everything where the hardening writes, as the machine's own shell sees it."""
+    script = (
+        "find /etc/docker /etc/systemd/system /etc/audit/rules.d /etc/sysctl.d -type f"
+        " -exec stat --format '%a %U:%G' {} + -exec sha256sum {} + | sort\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "lab", "ssh", machine, "sh", "-s"],
+        cwd=CHECKOUT,
+        env={**os.environ, "BULKHEAD_LAB_DIRECTORY": str(LAB)},
+        input=script,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ended.stdout
+
+
+def results(host_report: Path) -> dict[tuple[str, str], str]:
+    """Result by control and subject of a report."""
+    findings = json.loads(host_report.read_text(encoding="utf-8"))["findings"]
+    return {(finding["id"], finding["subject"]["name"]): finding["result"] for finding in findings}
+
+
+def roll_back(inventory: Path, files_before: str) -> list[str]:
+    """Put the machine back to before the collection; returns what is not as it was then."""
+    say("Rolling back to the state before the collection")
+    playbook("rollback", inventory, rollback_to="baseline")
+    say("Third audit: is everything as it was?")
+    third = BUILD / "restored"
+    playbook("audit", inventory, posture_audit_report_directory=str(third))
+    before = results(BUILD / "before.json")
+    after = results(third / MACHINE / "report.json")
+    differing = sorted({key[0] for key in before.keys() | after.keys() if before.get(key) != after.get(key)})
+    return differing + ([] if files_of(MACHINE) == files_before else ["a file"])
 
 
 def container(host_report: Path, name: str) -> dict[str, Any]:
@@ -120,7 +158,7 @@ def main() -> int:
     arguments = parser.parse_args()
     # A terminated run ends its machine like an interrupted one: SystemExit passes through `finally`.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    for earlier in ("before", "after"):
+    for earlier in ("before", "after", "restored"):
         shutil.rmtree(BUILD / earlier, ignore_errors=True)
     BUILD.mkdir(parents=True, exist_ok=True)
     if arguments.inventory:
@@ -129,12 +167,24 @@ def main() -> int:
         audit_harden_audit(arguments.inventory.resolve())
         return 0
     with careless_host() as inventory:
+        files_before = files_of(MACHINE)
         audit_harden_audit(inventory, docker_engine_profile="strict")
-        survivor = [container(BUILD / f"{run}.json", "web")["init"] for run in ("before", "after")]
-        kept = "the same process" if survivor[0] == survivor[1] else "ANOTHER process"
-        print(f"The ordinary container `web` ran through all of it: {kept}, pid {survivor[1]['pid']}.")
+        differing = roll_back(inventory, files_before)
+    paths = [BUILD / "before.json", BUILD / "after.json", BUILD / "restored" / MACHINE / "report.json"]
+    processes = [container(path, "web")["init"] for path in paths]
+    same = all(process == processes[0] for process in processes)
+    print(
+        f"\nThe ordinary container `web` ran through all of it: "
+        f"{'the same process' if same else 'ANOTHER process'}, pid {processes[-1]['pid']}.\n"
+        "Rolled back: "
+        + (
+            f"NOT as before: {', '.join(differing)}"
+            if differing
+            else "every file and every result as before."
+        )
+    )
     say("Done")
-    return 0 if kept == "the same process" else 1
+    return 0 if same and not differing else 1
 
 
 if __name__ == "__main__":

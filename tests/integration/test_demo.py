@@ -59,5 +59,15 @@ def test_the_demo() -> None:
     ]
     assert first_processes[0] == first_processes[1]
     assert "The ordinary container `web` ran through all of it: the same process" in ended.stdout
+    assert "Rolled back: every file and every result as before." in ended.stdout
+
+    # The plan is shown before anything is written.
+    plan, written = (
+        ended.stdout.index("TASK [bulkhead.hardening.docker_engine : Show what"),
+        ended.stdout.index("TASK [bulkhead.hardening.docker_engine : Own the keys"),
+    )
+    assert plan < written
+    restored = json.loads((BUILD / "restored" / "demo" / "report.json").read_text())
+    assert results(restored) == results(before)
     assert "<html" in (BUILD / "report.html").read_text(encoding="utf-8")
     assert not (BUILD / "lab" / "demo").exists()
