@@ -109,7 +109,7 @@ def audit_harden_audit(inventory: Path, **hardening: str) -> None:
 
 
 def files_of(machine: str) -> str:
-    """Mode, owner and checksum of everything where the hardening writes, as the machine's own shell sees it."""
+    """Mode, owner and checksum of every file where the hardening writes, by the machine's own tools."""
     script = (
         "find /etc/docker /etc/systemd/system /etc/audit/rules.d /etc/sysctl.d -type f"
         " -exec stat --format '%a %U:%G' {} + -exec sha256sum {} + | sort\n"
