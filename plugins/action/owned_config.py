@@ -131,7 +131,7 @@ def _plan_text(files: Sequence[Mapping[str, Any]], plans: Sequence[FilePlan]) ->
                 if plan.changed
             ],
             "entries": [entry.as_json() for plan in plans for entry in plan.entries],
-            "released": [[plan.current.path, key] for plan in plans for key in plan.released],
+            "released": [entry for plan in plans for entry in plan.released],
             "secrets": sorted(secrets, key=len, reverse=True),
         }
     )

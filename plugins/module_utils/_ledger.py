@@ -4,14 +4,17 @@
 
 Stored on the host as ``ledger.json``, readable by root only, because it holds values from before::
 
-    {"schema_version": "1.0",
-     "files": {"/etc/docker/daemon.json": {"created": true, "sha256": "…"}},
+    {"schema_version": "1.1",
+     "files": {"/etc/docker/daemon.json": {"created": true, "sha256": "…", "format": "json"}},
      "keys": [{"owner": "docker_engine", "path": "/etc/docker/daemon.json", "key": ["log-opts", "max-size"],
                "before": {"absent_from": 1}, "set": "10m", "time": "2026-11-23T15:20:00.250000Z",
                "role": "bulkhead.hardening.docker_engine", "collection_version": "0.1.0"}]}
 
-``before`` is ``{"value": …}``, or ``{"absent_from": n}`` when the path's first *n* names led to nothing.
-``replaces`` is there only while a value is being changed: what it was set to until then.
+``before`` is ``{"value": …}``, or ``{"absent_from": n}`` when the path's first *n* names led to nothing. Its
+``text`` is how the value, or the empty object that the key came into, was written: given back, it is the same
+to the byte. ``replaces`` is there only while a value is being changed: what it was set to before. An entry
+with ``element`` owns that one element of the list at its key; ``"secret": true`` says that the value is shown
+to nobody. Schema 1.0 (collection 0.1) had neither of these, and JSON files only.
 """
 
 from __future__ import annotations
@@ -22,9 +25,15 @@ from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 
-__all__ = ["Ledger", "LedgerError", "OwnedFile", "OwnedKey", "parse_entry", "same"]
+__all__ = ["EntryId", "Ledger", "LedgerError", "OwnedFile", "OwnedKey", "parse_entry", "same"]
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
+KNOWN_VERSIONS = ("1.0", SCHEMA_VERSION)
+
+# owner, path, key, and the element as JSON where an entry owns one element of a list
+EntryId = tuple[str, str, tuple[str, ...], Optional[str]]
+
+_BEFORE = ({"value"}, {"absent_from"})
 
 
 class LedgerError(BulkheadError):
@@ -44,6 +53,14 @@ class OwnedKey:
     role: str
     collection_version: str
     replaces: Optional[dict[str, Any]] = None
+    element: Optional[dict[str, Any]] = None
+    secret: bool = False
+
+    @property
+    def id(self) -> EntryId:
+        """What distinguishes the entry from every other."""
+        element = None if self.element is None else json.dumps(self.element["value"], sort_keys=True)
+        return (self.owner, self.path, self.key, element)
 
     def made(self, value: Any) -> bool:
         """Whether a value in the file is the one that we wrote (also halfway through a change)."""
@@ -61,7 +78,8 @@ class OwnedKey:
             "role": self.role,
             "collection_version": self.collection_version,
         }
-        return entry if self.replaces is None else {**entry, "replaces": self.replaces}
+        optional = {"replaces": self.replaces, "element": self.element, "secret": self.secret or None}
+        return {**entry, **{name: value for name, value in optional.items() if value is not None}}
 
 
 @dataclass(frozen=True)
@@ -70,6 +88,11 @@ class OwnedFile:
 
     created: bool
     sha256: str
+    format: str = "json"
+
+    def as_json(self) -> dict[str, Any]:
+        """The facts as they stand in the file."""
+        return {"created": self.created, "sha256": self.sha256, "format": self.format}
 
 
 @dataclass(frozen=True)
@@ -87,11 +110,16 @@ class Ledger:
         """
         try:
             document = json.loads(text)
-            if document["schema_version"] != SCHEMA_VERSION:
-                raise LedgerError(f"its schema version is {document['schema_version']!r}, known is 1.0")
+            if document["schema_version"] not in KNOWN_VERSIONS:
+                known = ", ".join(KNOWN_VERSIONS)
+                raise LedgerError(f"its schema version is {document['schema_version']!r}, known are: {known}")
             keys = tuple(parse_entry(entry) for entry in document["keys"])
             files = {
-                str(path): OwnedFile(created=bool(entry["created"]), sha256=str(entry["sha256"]))
+                str(path): OwnedFile(
+                    created=bool(entry["created"]),
+                    sha256=str(entry["sha256"]),
+                    format=str(entry.get("format", "json")),
+                )
                 for path, entry in document["files"].items()
             }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -102,9 +130,7 @@ class Ledger:
         """The text of the file."""
         document = {
             "schema_version": SCHEMA_VERSION,
-            "files": {
-                path: {"created": known.created, "sha256": known.sha256} for path, known in self.files.items()
-            },
+            "files": {path: known.as_json() for path, known in self.files.items()},
             "keys": [entry.as_json() for entry in self.keys],
         }
         return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
@@ -114,16 +140,14 @@ class Ledger:
         return tuple(entry for entry in self.keys if entry.path == path)
 
     def with_keys(self, entries: tuple[OwnedKey, ...]) -> Ledger:
-        """The ledger with these entries added, or put in the place of those for the same key."""
-        fresh = {(entry.path, entry.key): entry for entry in entries}
-        kept = tuple(fresh.pop((entry.path, entry.key), entry) for entry in self.keys)
+        """The ledger with these entries added, or put in the place of the same owner's for the same key."""
+        fresh = {entry.id: entry for entry in entries}
+        kept = tuple(fresh.pop(entry.id, entry) for entry in self.keys)
         return replace(self, keys=kept + tuple(fresh.values()))
 
-    def settled(self, released: set[tuple[str, tuple[str, ...]]], files: dict[str, OwnedFile]) -> Ledger:
+    def settled(self, released: set[EntryId], files: dict[str, OwnedFile]) -> Ledger:
         """The ledger once the files are written: without what was released, with the files' new checksums."""
-        keys = tuple(
-            replace(entry, replaces=None) for entry in self.keys if (entry.path, entry.key) not in released
-        )
+        keys = tuple(replace(entry, replaces=None) for entry in self.keys if entry.id not in released)
         owned = {entry.path for entry in keys}
         known = {**self.files, **files}
         return Ledger(keys=keys, files={path: facts for path, facts in known.items() if path in owned})
@@ -143,8 +167,11 @@ def same(left: Any, right: Any) -> bool:
 def parse_entry(entry: dict[str, Any]) -> OwnedKey:
     """Read one entry; raises `LedgerError`, `KeyError` or `TypeError` when it is none."""
     before = entry["before"]
-    if set(before) not in ({"value"}, {"absent_from"}):
+    if set(before) - {"text"} not in _BEFORE:
         raise LedgerError("it is damaged (an entry without a value before)")
+    for name in ("replaces", "element"):
+        if not (entry.get(name) is None or set(entry[name]) == {"value"}):
+            raise LedgerError(f"it is damaged (an entry whose {name} is not a value)")
     if not isinstance(entry["key"], list) or not all(isinstance(name, str) for name in entry["key"]):
         raise LedgerError("it is damaged (an entry whose key is not a path)")
     return OwnedKey(
@@ -157,4 +184,6 @@ def parse_entry(entry: dict[str, Any]) -> OwnedKey:
         role=str(entry["role"]),
         collection_version=str(entry["collection_version"]),
         replaces=entry.get("replaces"),
+        element=entry.get("element"),
+        secret=bool(entry.get("secret", False)),
     )

@@ -20,7 +20,12 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
-from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import Ledger, LedgerError, OwnedFile
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import (
+    EntryId,
+    Ledger,
+    LedgerError,
+    OwnedFile,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store import LedgerStore
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError, System
 
@@ -145,12 +150,12 @@ def write_files(
     *,
     store: LedgerStore,
     add: Callable[[Ledger], Ledger],
-    released: set[tuple[str, tuple[str, ...]]],
+    released: set[EntryId],
     validator: Validator,
 ) -> None:
     """Put every text in its place, with the ledger written around it.
 
-    `add` gives the ledger its new entries, `released` are the keys whose entries go afterwards.
+    `add` gives the ledger its new entries, `released` are the entries that go afterwards.
     Raises `OwnedFileError` with what was changed; in nearly every case nothing.
     """
     with store.lock(), contextlib.ExitStack() as cleanup:

@@ -252,7 +252,7 @@ def write(store: LedgerStore, plan: dict[str, Any], validator: Validator) -> dic
     def add(ledger: Ledger) -> Ledger:
         return ledger.with_keys(entries)
 
-    released = {(path, tuple(key)) for path, key in plan["released"]}
+    released = {(owner, path, tuple(key), element) for owner, path, key, element in plan["released"]}
     texts = _texts(plan)
     write_files(texts, store=store, add=add, released=released, validator=validator)
     return {"changed": bool(texts), "time": time}

@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import OwnedFile, OwnedKey, same
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import (
+    EntryId,
+    OwnedFile,
+    OwnedKey,
+    same,
+)
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._json_text import JsonText
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge_errors import MergeError
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import (
@@ -81,7 +86,7 @@ class FilePlan:
 
     :ivar text: the text after; ``None``: the file goes away (or is not there and stays so)
     :ivar entries: ledger entries to write before the file
-    :ivar released: keys whose entries go once the file is written
+    :ivar released: the entries that go once the file is written
     :ivar owned: all entries of this owner afterwards
     :ivar kept: keys whose value of somebody else stays: stronger than ours, or edited since we set it
     """
@@ -90,7 +95,7 @@ class FilePlan:
     text: str | None
     changes: tuple[KeyChange, ...] = ()
     entries: tuple[OwnedKey, ...] = ()
-    released: tuple[KeyPath, ...] = ()
+    released: tuple[EntryId, ...] = ()
     owned: tuple[OwnedKey, ...] = ()
     kept: tuple[KeyPath, ...] = ()
 
@@ -146,7 +151,7 @@ class _Merge:
         self.others = {entry.key: entry for entry in current.keys if entry.owner != owner.name}
         self.changes: list[KeyChange] = []
         self.entries: list[OwnedKey] = []
-        self.released: list[KeyPath] = []
+        self.released: list[EntryId] = []
         self.kept: list[KeyPath] = []
 
     def run(self, wanted: WantedKeys) -> None:
@@ -198,7 +203,7 @@ class _Merge:
 
     def _release(self, entry: OwnedKey) -> None:
         value = _look_up(self.document.value, entry.key)
-        self.released.append(entry.key)
+        self.released.append(entry.id)
         del self.ours[entry.key]
         if value is ABSENT:
             return

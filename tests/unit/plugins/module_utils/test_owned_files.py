@@ -120,7 +120,7 @@ def test_a_new_file_is_readable_and_its_directory_is_made(store: LedgerStore, tm
 
 def test_a_released_file_goes_with_its_entries(store: LedgerStore, target: Path) -> None:
     _write(store, _new(target, "new"))
-    _write(store, _new(target, None), released={(str(target), ("icc",))})
+    _write(store, _new(target, None), released={_entry(target).id})
     assert not target.exists()
     assert store.read() == Ledger()
 

@@ -182,8 +182,13 @@ def test_the_child_keeps_no_group_of_root_s(home: Path, tmp_path: Path) -> None:
     path.write_bytes(b"for the group root")
     path.chmod(0o040)
     os.chown(path, 0, 0)
-    with pytest.raises(UserFileError, match="Permission denied"):
-        read_as(UID, GID, str(path), LIMIT)
+    groups = os.getgroups()
+    os.setgroups([0])
+    try:
+        with pytest.raises(UserFileError, match="Permission denied"):
+            read_as(UID, GID, str(path), LIMIT)
+    finally:
+        os.setgroups(groups)
 
 
 @as_root

@@ -57,9 +57,10 @@ class Host:
     def merge(self, keys: dict[str, Any], at_least: Any = (), owner: Owner = OWNER) -> FilePlan:
         wanted = WantedKeys.from_options(keys, at_least)
         plan = decide(self.read(), wanted, owner=owner, format_name="json")
-        released = {(PATH, key) for key in plan.released}
         files = {} if plan.text is None else {PATH: OwnedFile(plan.created, _sha256(plan.text))}
-        written = self.ledger.with_keys(plan.entries).settled(released, files if plan.changed else {})
+        written = self.ledger.with_keys(plan.entries).settled(
+            set(plan.released), files if plan.changed else {}
+        )
         self.text, self.ledger = plan.text, Ledger.parse(written.render())
         return plan
 
