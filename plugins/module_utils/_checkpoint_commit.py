@@ -1,0 +1,178 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""End a transaction well: look whether the host is healthy, write down how it is now, give the lock back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any, Optional
+
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_capture import capture, known
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_open import (
+    DOCKER_SOCKET,
+    engines_there,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_restore import begun
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import (
+    UNCHANGED,
+    CheckpointError,
+    HostState,
+    differences,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_store import (
+    BASELINE,
+    Checkpoint,
+    CheckpointStore,
+    Contents,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_transaction import Transaction
+from ansible_collections.bulkhead.hardening.plugins.module_utils._dead_man_timer import disarm
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_health import engine_health
+
+__all__ = ["commit_checkpoint", "list_checkpoints", "prune", "status"]
+
+
+def commit_checkpoint(
+    transaction: Transaction, name: Optional[str], *, may_stop: Collection[str] = (), keep: int = 0
+) -> dict[str, Any]:
+    """Commit the checkpoint of this run. One of a run that changed nothing is dropped.
+
+    :param may_stop: names of containers that the run was allowed to stop
+    :param keep: how many of the newest checkpoints stay, 0: all of them
+    :raises CheckpointError: there is none any more (the dead man's switch fired), or the host is not healthy
+    """
+    checkpoint = _own(transaction, name)
+    problems = _health(transaction, checkpoint, may_stop)
+    if problems:
+        raise CheckpointError(f"The health check failed: {'; '.join(problems)}")
+    contents = Contents()
+    size_limit = 2 * transaction.size_limit
+    after = capture(transaction.system, known(checkpoint.before), contents, size_limit=size_limit)
+    changes = differences(checkpoint.before, after)
+    _close(transaction, checkpoint, after, contents)
+    if not changes:
+        transaction.store.remove(checkpoint.id)
+    pruned = prune(transaction, keep)["pruned"] if keep else []
+    transaction.lock.release(transaction.holder.run)
+    return {
+        "changed": False,
+        "id": checkpoint.id,
+        "dropped": not changes,
+        "changes": changes,
+        "pruned": pruned,
+    }
+
+
+def prune(transaction: Transaction, keep: int) -> dict[str, Any]:
+    """Remove all but the newest checkpoints; the baseline and what is open stay."""
+    store = transaction.store
+    closed = [checkpoint for checkpoint in store.history() if checkpoint.status != "open"]
+    old = closed[: max(len(closed) - keep, 0)]
+    for checkpoint in old:
+        if checkpoint.status == "committed" and checkpoint.after is not None:
+            _keep_in_baseline(store, checkpoint, checkpoint.after)
+        store.remove(checkpoint.id)
+    return {"changed": bool(old), "pruned": [checkpoint.id for checkpoint in old]}
+
+
+def list_checkpoints(transaction: Transaction) -> list[dict[str, Any]]:
+    """Every checkpoint, the oldest first, a damaged one with its reason."""
+    store = transaction.store
+    listed = []
+    for identifier in store.identifiers():
+        try:
+            listed.append(_listed(store.load(identifier)))
+        except CheckpointError as error:
+            listed.append({"id": identifier, "status": "damaged", "reason": str(error), "sequence": -1})
+    return sorted(listed, key=lambda entry: (entry["sequence"], entry["id"]))
+
+
+def status(transaction: Transaction) -> dict[str, Any]:
+    """Who holds the lock, what is open, and whether a restore did not get to its end."""
+    holder = transaction.lock.holder()
+    return {
+        "changed": False,
+        "holder": None if holder is None else holder.__dict__,
+        "checkpoints": list_checkpoints(transaction),
+        "restoring": begun(transaction.store),
+    }
+
+
+def _listed(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "id": checkpoint.id,
+        "status": checkpoint.status,
+        "sequence": checkpoint.sequence,
+        "opened_at": checkpoint.opened_at,
+        "closed_at": checkpoint.closed_at,
+        "restored_by": checkpoint.restored_by,
+        "run": checkpoint.holder.get("run"),
+        "controller": checkpoint.holder.get("controller"),
+        "files": sorted(checkpoint.before.files),
+    }
+
+
+def _own(transaction: Transaction, name: Optional[str]) -> Checkpoint:
+    """The open checkpoint of this run, in whose hands the host still has to be."""
+    store = transaction.store
+    run = transaction.holder.run
+    own = [checkpoint for checkpoint in store.history() if checkpoint.holder.get("run") == run]
+    if name is not None:
+        own = [checkpoint for checkpoint in own if checkpoint.id == name]
+    if not own:
+        raise CheckpointError(f"This run has no open checkpoint{f' {name}' if name else ''}. {UNCHANGED}")
+    checkpoint = own[-1]
+    if checkpoint.restored_by == "deadman":
+        raise CheckpointError(
+            f"The host restored itself at {checkpoint.closed_at} to checkpoint {checkpoint.id}, because its "
+            f"run did not confirm within {checkpoint.confirm_within} s. What the run did is undone."
+        )
+    if checkpoint.status != "open" or begun(store):
+        state = "being restored" if checkpoint.status == "open" else checkpoint.status
+        raise CheckpointError(f"checkpoint {checkpoint.id}: it is {state} by now.")
+    return checkpoint
+
+
+def _health(transaction: Transaction, checkpoint: Checkpoint, may_stop: Collection[str]) -> list[str]:
+    """What is wrong with the engines that ran before, or were installed since."""
+    if "docker" not in checkpoint.managed.engines or not engines_there(transaction):
+        return []
+    if not checkpoint.engine_ran and checkpoint.containers == () and _was_there(checkpoint):
+        return []
+    before = [
+        {**container, "expected": "any" if container["name"] in may_stop else "running"}
+        for container in checkpoint.containers
+    ]
+    problems: list[str] = engine_health(transaction.system, socket=DOCKER_SOCKET, before=before, probe=True)
+    return problems
+
+
+def _was_there(checkpoint: Checkpoint) -> bool:
+    """Whether the engine's unit was known before: an engine that was stopped then need not run now."""
+    unit = checkpoint.before.units.get("docker.service")
+    return unit is not None and unit.enabled != ""
+
+
+def _close(transaction: Transaction, checkpoint: Checkpoint, after: HostState, contents: Contents) -> None:
+    store = transaction.store
+    store.add_objects(checkpoint.id, after.objects(), contents)
+    committed = replace(
+        checkpoint, status="committed", after=after, closed_at=transaction.time(), deadman=None
+    )
+    transaction.close(committed)
+    if checkpoint.deadman is not None:
+        disarm(transaction.system, checkpoint.deadman)
+    store.free_reserve(checkpoint.id)
+
+
+def _keep_in_baseline(store: CheckpointStore, checkpoint: Checkpoint, after: HostState) -> None:
+    """What a pruned run left is the base from which the baseline is restored."""
+    baseline = store.baseline()
+    if baseline is None:
+        raise CheckpointError(f"{store.path(BASELINE)}: there is none. {UNCHANGED}")
+    contents = Contents()
+    for checksum in after.objects():
+        contents.by_checksum[checksum] = store.read_object(checkpoint.id, checksum)
+    merged = after if baseline.after is None else after.with_missing_of(baseline.after)
+    store.save(replace(baseline, after=merged), contents)

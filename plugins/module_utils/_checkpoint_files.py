@@ -1,0 +1,249 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The files of a checkpoint on the host: taken as they are, and put back so that no crash leaves half of one.
+
+Root follows no link of somebody else's: what lies below a directory that another user can write is read and
+written as that user (`_user_files`).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from typing import Optional
+
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import (
+    ABSENT,
+    UNCHANGED,
+    CheckpointError,
+    FileState,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
+    owner_of_path,
+    primary_group,
+    read_file_as,
+    write_as,
+)
+
+__all__ = ["capture_attributes", "capture_file", "missing_directories", "put_attributes", "put_file", "sync"]
+
+_KEPT_ATTRIBUTES = ("security.selinux", "system.posix_acl_access", "user.", "trusted.", "security.SMACK64")
+_KINDS = {stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFDIR: "directory", stat.S_IFSOCK: "socket"}
+_GONE = (errno.ENOENT, errno.ENOTDIR)
+
+
+def capture_file(path: str, *, limit: int) -> tuple[FileState, Optional[bytes]]:
+    """A file as it is now, and its content; a link is not followed, its target is what is kept.
+
+    :raises CheckpointError: it is neither a regular file nor a link, is longer than `limit`, or is unreadable
+    """
+    uid = owner_of_path(path)
+    if uid is not None:
+        return _capture_as(uid, path, limit)
+    with _reading(path):
+        status = _status(path)
+        if status is None:
+            return ABSENT, None
+        if stat.S_ISLNK(status.st_mode):
+            return _link_state(path, status), None
+        if not stat.S_ISREG(status.st_mode):
+            raise CheckpointError(f"{path}: accepted is a regular file or a link, not this. {UNCHANGED}")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as stream:
+            content = stream.read(limit + 1)
+            if len(content) > limit:
+                raise CheckpointError(f"{path}: it is longer than {limit} bytes. {UNCHANGED}")
+            return _file_state(os.fstat(descriptor), descriptor, content), content
+
+
+def _capture_as(uid: int, path: str, limit: int) -> tuple[FileState, Optional[bytes]]:
+    """A user's own file, as that user; its extended attributes stay with it when it is replaced."""
+    found = read_file_as(uid, primary_group(uid), path, limit)
+    if found is None:
+        return ABSENT, None
+    checksum = hashlib.sha256(found.content).hexdigest()
+    state = FileState("file", checksum, len(found.content), mode=found.mode, uid=found.uid, gid=found.gid)
+    return state, found.content
+
+
+def capture_attributes(path: str) -> FileState:
+    """Mode, owner and extended attributes of a file of any kind; its content is not read."""
+    uid = owner_of_path(path)
+    if uid is not None:
+        raise CheckpointError(
+            f"{path}: user {uid} can replace it, so that root does not touch its attributes. {UNCHANGED}"
+        )
+    with _reading(path):
+        status = _status(path)
+        if status is None:
+            return ABSENT
+        if stat.S_ISLNK(status.st_mode):
+            return _link_state(path, status)
+        return FileState(
+            kind=_KINDS.get(stat.S_IFMT(status.st_mode), "other"),
+            mode=stat.S_IMODE(status.st_mode),
+            uid=status.st_uid,
+            gid=status.st_gid,
+            attributes=_attributes(path),
+        )
+
+
+def missing_directories(path: str) -> list[str]:
+    """The directories above a path that are not there, the highest first; none that a user could make."""
+    if owner_of_path(path) is not None:
+        return []
+    missing: list[str] = []
+    directory = os.path.split(path)[0]
+    while not os.path.lexists(directory):
+        missing.insert(0, directory)
+        directory = os.path.split(directory)[0]
+    return missing
+
+
+def put_file(path: str, wanted: FileState, content: Optional[bytes]) -> None:
+    """Make a file what it was: a new one, renamed over it. Raises `OSError` or `UserFileError`."""
+    uid = owner_of_path(path)
+    if uid is not None:
+        kept = content if wanted.kind == "file" else None
+        write_as(uid, primary_group(uid), path, kept, wanted.mode or 0, make_parents=True)
+        return
+    if wanted.kind == "absent":
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.unlink(path)  # noqa: PTH108
+            sync(os.path.split(path)[0])
+        return
+    directory, name = os.path.split(path)
+    os.makedirs(directory, 0o755, exist_ok=True)  # noqa: PTH103
+    if wanted.kind == "link":
+        temporary = _new_link(directory, name, wanted)
+    else:
+        temporary = _new_file(directory, name, wanted, content or b"")
+    try:
+        os.rename(temporary, path)  # noqa: PTH104
+    except OSError:
+        os.unlink(temporary)  # noqa: PTH108
+        raise
+    sync(directory)
+
+
+def put_attributes(path: str, wanted: FileState) -> None:
+    """Give a file the owner, mode and attributes that it had. What is of another kind now is left.
+
+    The file is held by a descriptor, so that it cannot become another one in between. Raises `OSError`.
+    """
+    if wanted.kind in ("absent", "link"):
+        return
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in _GONE:
+            return
+        raise
+    try:
+        kind = _KINDS.get(stat.S_IFMT(os.fstat(descriptor).st_mode), "other")
+        if kind == wanted.kind:
+            _give(f"/proc/self/fd/{descriptor}", wanted)
+    finally:
+        os.close(descriptor)
+
+
+def sync(directory: str) -> None:
+    """Make renames in a directory survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(f"{path}: {os.strerror(error.errno or 0)}. {UNCHANGED}") from error
+
+
+def _status(path: str) -> Optional[os.stat_result]:
+    try:
+        return os.lstat(path)
+    except OSError as error:
+        if error.errno in _GONE:
+            return None
+        raise
+
+
+def _link_state(path: str, status: os.stat_result) -> FileState:
+    target = os.readlink(path)  # noqa: PTH115 - the text as it is
+    return FileState("link", target=target, uid=status.st_uid, gid=status.st_gid)
+
+
+def _file_state(status: os.stat_result, descriptor: int, content: bytes) -> FileState:
+    return FileState(
+        kind="file",
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(content),
+        mode=stat.S_IMODE(status.st_mode),
+        uid=status.st_uid,
+        gid=status.st_gid,
+        attributes=_attributes(descriptor),
+    )
+
+
+def _attributes(file: int | str) -> dict[str, str]:
+    try:
+        names = os.listxattr(file)
+    except OSError as error:
+        if error.errno in (errno.ENOTSUP, errno.ENODATA):
+            return {}
+        raise
+    return {
+        name: base64.b64encode(os.getxattr(file, name)).decode("ascii")
+        for name in sorted(names)
+        if name.startswith(_KEPT_ATTRIBUTES)
+    }
+
+
+def _new_file(directory: str, name: str, wanted: FileState, content: bytes) -> str:
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            _give(stream.fileno(), wanted)
+            os.fsync(stream.fileno())
+    except OSError:
+        os.unlink(temporary)  # noqa: PTH108
+        raise
+    return temporary
+
+
+def _new_link(directory: str, name: str, wanted: FileState) -> str:
+    # mkdtemp gives a name that nobody else has; a link cannot be made with a random name in one step.
+    place = tempfile.mkdtemp(prefix=f".{name}.", dir=directory)
+    temporary = f"{place}.link"
+    try:
+        os.symlink(wanted.target or "", temporary)  # noqa: PTH211
+        os.lchown(temporary, wanted.uid or 0, wanted.gid or 0)
+    finally:
+        os.rmdir(place)  # noqa: PTH106
+    return temporary
+
+
+def _give(file: int | str, wanted: FileState) -> None:
+    """Owner first, because chown(2) clears the setuid bits; what was not there then is taken away."""
+    os.chown(file, wanted.uid or 0, wanted.gid or 0)
+    found = _attributes(file)
+    for name in found:
+        if name not in wanted.attributes and name != "security.selinux":
+            os.removexattr(file, name)
+    for name, value in wanted.attributes.items():
+        if found.get(name) != value:
+            os.setxattr(file, name, base64.b64decode(value))
+    os.chmod(file, wanted.mode or 0)  # noqa: PTH101
