@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from json import JSONDecodeError, JSONDecoder
 from typing import Any
 
+from ansible_collections.bulkhead.hardening.plugins.module_utils._brackets import (
+    Span,
+    indent_before,
+    with_item,
+    without_item,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._merge_errors import MergeError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._text_document import TextDocument, spliced
 
 __all__ = ["JsonText"]
 
@@ -24,12 +31,13 @@ _INDENT = "  "
 
 @dataclass
 class _Node:
-    """A value and where it stands: ``text[start:end]``. Members of an object are kept in their order."""
+    """A value and where it stands: ``text[start:end]``. Members and items are kept in their order."""
 
     value: Any
     start: int
     end: int
     members: list[_Member] = field(default_factory=list)
+    items: list[_Node] = field(default_factory=list)
 
     def member(self, name: str) -> _Member | None:
         return next((member for member in self.members if member.name == name), None)
@@ -42,49 +50,56 @@ class _Member:
     node: _Node
 
 
-class JsonText:
-    """A JSON object in a file. Paths are sequences of member names from the top.
+class JsonText(TextDocument):
+    """A JSON object in a file.
 
     Withstands a file that another wrote: duplicate members, a byte order mark, another top level than an
     object, and nesting deeper than 64 end in `MergeError`, never in a guess.
     """
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self._root = _parse(text)
 
     @classmethod
     def new(cls) -> JsonText:
         """The document of a file that does not exist yet."""
         return cls("{}\n")
 
-    @property
-    def value(self) -> dict[str, Any]:
-        """The whole document, parsed."""
+    def raw(self, path: Sequence[str]) -> str:
+        """The text of the value."""
+        node = self._node(path)
+        return self.text[node.start : node.end]
+
+    def _parse(self) -> dict[str, Any]:
+        self._root = _parse(self.text)
         value: dict[str, Any] = self._root.value
         return value
 
-    def set(self, path: Sequence[str], value: Any) -> None:
-        """Set the member, and make the objects on the way to it where they are missing."""
+    def _with(self, path: Sequence[str], value: Any) -> str:
         node = self._root
         for depth, name in enumerate(path):
             member = node.member(name)
             if member is None:
-                self._insert(node, name, _wrapped(path[depth + 1 :], value), depth)
-                return
+                return self._insert(node, name, _wrapped(path[depth + 1 :], value), depth)
             node = member.node
-        self._splice(node.start, node.end, self._rendered(value, self._member_indent(path), len(path)))
+        rendered = self._rendered(value, self._member_indent(path))
+        return spliced(self.text, (node.start, node.end, rendered))
 
-    def remove(self, path: Sequence[str]) -> None:
-        """Remove the member; it has to be there."""
+    def _without(self, path: Sequence[str]) -> str:
         parent = self._node(path[:-1])
-        index = [member.name for member in parent.members].index(path[-1])
         if len(parent.members) == 1:
-            self._splice(parent.start, parent.end, "{}")
-        elif index == len(parent.members) - 1:
-            self._splice(parent.members[index - 1].node.end, parent.members[index].node.end, "")
-        else:
-            self._splice(parent.members[index].start, parent.members[index + 1].start, "")
+            return spliced(self.text, (parent.start, parent.end, "{}"))
+        index = [member.name for member in parent.members].index(path[-1])
+        return without_item(self.text, _spans(parent), index)
+
+    def _with_raw(self, path: Sequence[str], raw: Any) -> str:
+        node = self._node(path)
+        return spliced(self.text, (node.start, node.end, str(raw)))
+
+    def _with_element(self, path: Sequence[str], element: Any) -> str:
+        array = self._node(path)
+        indent = indent_before(self.text, array.items[-1].start)
+        return with_item(self.text, _spans(array), self._rendered(element, indent))
+
+    def _without_element(self, path: Sequence[str], index: int) -> str:
+        return without_item(self.text, _spans(self._node(path)), index)
 
     def _node(self, path: Sequence[str]) -> _Node:
         node = self._root
@@ -95,42 +110,38 @@ class JsonText:
             node = member.node
         return node
 
-    def _splice(self, start: int, end: int, replacement: str) -> None:
-        self.text = self.text[:start] + replacement + self.text[end:]
-        self._root = _parse(self.text)
-
-    def _insert(self, parent: _Node, name: str, value: Any, depth: int) -> None:
+    def _insert(self, parent: _Node, name: str, value: Any, depth: int) -> str:
         if parent.members:
-            last = parent.members[-1]
-            indent = self._indent_before(last.start)
-            rendered = f"{json.dumps(name)}: {self._rendered(value, indent, depth + 1)}"
-            self._splice(last.node.end, last.node.end, f",{' ' if indent is None else indent}{rendered}")
-            return
+            indent = indent_before(self.text, parent.members[-1].start)
+            rendered = f"{json.dumps(name)}: {self._rendered(value, indent)}"
+            return with_item(self.text, _spans(parent), rendered)
         indent = "\n" + self._unit() * (depth + 1)
-        rendered = f"{json.dumps(name)}: {self._rendered(value, indent, depth + 1)}"
-        self._splice(parent.start, parent.end, f"{{{indent}{rendered}\n{self._unit() * depth}}}")
-
-    def _indent_before(self, position: int) -> str | None:
-        """Line break and indentation before a position; ``None`` when other text precedes it on its line."""
-        before = re.search(r"\n[ \t]*$", self.text[:position])
-        return before.group() if before else None
+        rendered = f"{json.dumps(name)}: {self._rendered(value, indent)}"
+        whole = f"{{{indent}{rendered}\n{self._unit() * depth}}}"
+        return spliced(self.text, (parent.start, parent.end, whole))
 
     def _member_indent(self, path: Sequence[str]) -> str | None:
         member = self._node(path[:-1]).member(path[-1])
-        return None if member is None else self._indent_before(member.start)
+        return None if member is None else indent_before(self.text, member.start)
 
     def _unit(self) -> str:
         """One level of indentation, as the document's first member has it."""
         if not self._root.members:
             return _INDENT
-        indent = self._indent_before(self._root.members[0].start)
-        return indent.lstrip("\n") if indent and indent != "\n" else _INDENT
+        indent = indent_before(self.text, self._root.members[0].start)
+        return indent.lstrip("\r\n") if indent and indent.strip("\r\n") else _INDENT
 
-    def _rendered(self, value: Any, indent: str | None, depth: int) -> str:
+    def _rendered(self, value: Any, indent: str | None) -> str:
         if indent is None or not isinstance(value, (dict, list)) or not value:
             return json.dumps(value, ensure_ascii=False)
         text = json.dumps(value, ensure_ascii=False, indent=self._unit() or _INDENT)
         return text.replace("\n", indent)
+
+
+def _spans(node: _Node) -> list[Span]:
+    if node.members:
+        return [(member.start, member.node.end) for member in node.members]
+    return [(item.start, item.end) for item in node.items]
 
 
 def _wrapped(path: Sequence[str], value: Any) -> Any:
@@ -140,8 +151,6 @@ def _wrapped(path: Sequence[str], value: Any) -> Any:
 
 
 def _parse(text: str) -> _Node:
-    if text.startswith("\ufeff"):
-        raise MergeError("it begins with a byte order mark; save it as UTF-8 without one")
     if not text.strip():
         raise MergeError("it is empty; write {} into it, or remove it")
     try:
@@ -198,16 +207,18 @@ def _object(text: str, start: int, depth: int) -> _Node:
 
 
 def _array(text: str, start: int, depth: int) -> _Node:
-    items: list[Any] = []
+    node = _Node([], start, start)
     position = _skip(text, start + 1)
-    while text[position : position + 1] != "]" or items:
+    while text[position : position + 1] != "]" or node.items:
         child = _value(text, position, depth + 1)
-        items.append(child.value)
+        node.items.append(child)
+        node.value.append(child.value)
         position = _skip(text, child.end)
         if text[position : position + 1] == "]":
             break
         position = _comma(text, position)
-    return _Node(items, start, position + 1)
+    node.end = position + 1
+    return node
 
 
 def _comma(text: str, position: int) -> int:
