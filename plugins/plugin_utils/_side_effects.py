@@ -5,7 +5,8 @@
 A remedy may not fail another control. Where the engine's own reaction does, that is data here, with
 the reason why it is accepted, and shown in the plan before the change. Source: moby,
 ``daemon/libnetwork/drivers/bridge/bridge_linux.go`` (the conditions of its set-up steps),
-``setup_bridgenetfiltering.go`` and ``setup_ipv4.go``, at v20.10, v26.1, v28.5 and v29.7.2.
+``setup_bridgenetfiltering.go`` and ``setup_ipv4.go``; tried on 26.1 (icc off sets bridge-nf-call, the proxy off
+sets route_localnet and not the other) and 28.5 (the proxy off sets both; IPv6's switch only with IPv6).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ __all__ = ["DOCKER_BRIDGES", "OTHER_BRIDGES", "SIDE_EFFECTS", "SideEffect", "sid
 OTHER_BRIDGES = "other_bridges"  # bridges that the engine does not own: the sysctl holds for the whole host
 DOCKER_BRIDGES = "docker_bridges"  # each bridge of the engine
 
+_IP6TABLES_BY_DEFAULT = (27,)
 _FILTER = "net.bridge.bridge-nf-call-iptables"
 _FILTER_6 = "net.bridge.bridge-nf-call-ip6tables"
 _LOOPBACK = "net.ipv4.conf.{bridge}.route_localnet"
@@ -73,18 +75,27 @@ SIDE_EFFECTS: tuple[SideEffect, ...] = (
         value=False,
         sysctls={_FILTER_6: "1"},
         reaches=OTHER_BRIDGES,
-        since=(27,),
-        requires={"iptables": True, "ip6tables": True},
+        requires={"iptables": True, "ip6tables": True, "ipv6": True},
         reason=_PACKETS_OF_OTHERS,
         accepted={"docker-other-bridges": _ACCEPTED_FILTER},
     ),
     SideEffect(
         key="userland-proxy",
         value=False,
-        sysctls={_FILTER: "1", _FILTER_6: "1"},
+        sysctls={_FILTER: "1"},
         reaches=OTHER_BRIDGES,
         since=(27,),
         requires={"iptables": True},
+        reason=_PACKETS_OF_OTHERS,
+        accepted={"docker-other-bridges": _ACCEPTED_FILTER},
+    ),
+    SideEffect(
+        key="userland-proxy",
+        value=False,
+        sysctls={_FILTER_6: "1"},
+        reaches=OTHER_BRIDGES,
+        since=(27,),
+        requires={"iptables": True, "ip6tables": True, "ipv6": True},
         reason=_PACKETS_OF_OTHERS,
         accepted={"docker-other-bridges": _ACCEPTED_FILTER},
     ),
@@ -107,8 +118,8 @@ def side_effects(
 ) -> list[dict[str, Any]]:
     """What the engine will do by itself when the changed keys take effect, beyond what they say.
 
-    :param after: each key of daemon.json that has a value, as it will be in force (engine's defaults may be
-        left out: ``iptables`` and ``ip6tables`` count as on then)
+    :param after: each key of daemon.json that has a value, as it will be in force; of keys that are left out
+        the engine's defaults count
     :param changed: the keys whose value changes
     :param version: the engine's version as numbers
     :param docker: the posture's ``docker``; of it ``other_bridges`` and ``networks`` are read
@@ -133,10 +144,11 @@ def side_effects(
 
 
 def _happens(effect: SideEffect, after: Mapping[str, Any], version: tuple[int, ...]) -> bool:
+    defaults = {"iptables": True, "ip6tables": version >= _IP6TABLES_BY_DEFAULT, "ipv6": False}
     return (
         after.get(effect.key) == effect.value
         and version >= effect.since
-        and all(after.get(key, True) == value for key, value in effect.requires.items())
+        and all(after.get(key, defaults[key]) == value for key, value in effect.requires.items())
     )
 
 
