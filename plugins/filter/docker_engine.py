@@ -9,15 +9,27 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._sensitive import DOCKER_PATTERNS
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_engine import (
     DockerEngineError,
     Engine,
 )
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_listeners import (
+    SERVICE_DROP_IN,
+    service_drop_in,
+)
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_profile import (
     PROFILES,
-    SECRET_KEYS,
+    Wanted,
     validation_command,
     wanted_settings,
+)
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_surroundings import (
+    SOCKET_DROP_IN,
+    Surroundings,
+    host_options,
+    refuse_socket,
+    socket_drop_in,
 )
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_verdict import (
     activation_keys,
@@ -30,14 +42,28 @@ def docker_engine_wanted(
     posture: Mapping[str, Any],
     *,
     profile: str = "baseline",
+    allow: str = "restart",
     settings: Mapping[str, Any] | None = None,
     unmanaged: Sequence[str] = (),
-    userns_remap_allowed: bool = False,
+    unauthenticated_tcp: bool = False,
+    socket: Mapping[str, Any] | None = None,
+    file_permissions: str = "profile",
+    audit_rules: str = "profile",
+    group_members_removed: Sequence[str] = (),
+    restarts: Mapping[str, str] | None = None,
     check_mode: bool = False,
 ) -> dict[str, Any]:
     """See docker_engine_wanted.yml."""
     if profile not in PROFILES:
         raise AnsibleFilterError(f"profile: found {profile!r}, accepted are: {', '.join(PROFILES)}")
+    hardens = profile != "none"
+    surroundings = Surroundings(
+        hardened={"profile": hardens}.get(file_permissions, file_permissions == "hardened"),
+        audited={"profile": hardens}.get(audit_rules, audit_rules == "present"),
+        socket=socket or {},
+        members_removed=group_members_removed,
+        restarts=restarts or {},
+    )
     try:
         engine = Engine.from_posture(posture)
         wanted = wanted_settings(
@@ -45,11 +71,35 @@ def docker_engine_wanted(
             profile=profile,
             settings=settings or {},
             unmanaged=unmanaged,
-            userns_remap_allowed=userns_remap_allowed,
+            allow=allow,
+            unauthenticated_tcp=unauthenticated_tcp,
         )
+        refuse_socket(surroundings.socket)
     except DockerEngineError as error:
         raise AnsibleFilterError(str(error)) from error
     validate, notice = validation_command(engine, wanted, check_mode=check_mode)
+    return {
+        **_daemon_json(engine, wanted, validate),
+        "files": [
+            {"format": "json", **_daemon_json(engine, wanted, validate)},
+            {
+                "path": SERVICE_DROP_IN,
+                "format": "keyfile",
+                "keys": service_drop_in(engine, wanted.keys),
+            },
+            {
+                "path": SOCKET_DROP_IN,
+                "format": "keyfile",
+                "keys": socket_drop_in(surroundings.socket),
+            },
+        ],
+        "host": host_options(posture["docker"], surroundings),
+        "notices": [*wanted.notices, *([notice] if notice else [])],
+        "pending": wanted.pending,
+    }
+
+
+def _daemon_json(engine: Engine, wanted: Wanted, validate: Sequence[str]) -> dict[str, Any]:
     floors = [
         {name: item for name, item in asdict(floor).items() if item is not None} for floor in wanted.floors
     ]
@@ -57,10 +107,8 @@ def docker_engine_wanted(
         "path": engine.path,
         "keys": wanted.keys,
         "at_least": [{**floor, "key": list(floor["key"])} for floor in floors],
-        "secret": list(SECRET_KEYS),
-        "validate": validate,
-        "notices": [*wanted.notices, *([notice] if notice else [])],
-        "pending": wanted.pending,
+        "secret": list(DOCKER_PATTERNS),
+        "validate": list(validate),
     }
 
 

@@ -31,6 +31,8 @@ class Engine:
     :ivar swarm: whether it takes part in a swarm
     :ivar running: names of its running containers
     :ivar bridge_filter: whether the kernel can filter bridged packets; ``None``: not known
+    :ivar exec_start: the words of the unit's command, its variables as they are written; empty: no unit
+    :ivar exec_start_hidden: why they are not known, where they are not
     """
 
     version: str
@@ -43,6 +45,8 @@ class Engine:
     swarm: bool
     running: tuple[str, ...]
     bridge_filter: bool | None
+    exec_start: tuple[str, ...] = ()
+    exec_start_hidden: str | None = None
 
     @classmethod
     def from_posture(cls, posture: Mapping[str, Any]) -> Engine:
@@ -64,6 +68,7 @@ class Engine:
             )
         file, info, files = docker["configuration_file"], docker["info"], docker["files"]
         unit = files.get("service_unit") if isinstance(files, Mapping) else None
+        command = docker.get("exec_start")
         return cls(
             version=docker["version"],
             binary=docker["binary"],
@@ -75,11 +80,17 @@ class Engine:
             swarm=isinstance(info, Mapping) and info.get("swarm") not in (None, "", "inactive"),
             running=_running(posture["containers"]),
             bridge_filter=_bridge_filter(posture["kernel"]),
+            exec_start=tuple(command) if isinstance(command, list) else (),
+            exec_start_hidden=command["unreadable"] if is_unreadable(command) else None,
         )
 
     def configured(self, name: str) -> Any:
         """The value that the next start gives to a key; ``None`` when it is not known."""
         return (self.settings.get(name) or {}).get("configured")
+
+    def in_file(self, name: str) -> bool:
+        """Whether the configuration file gives the key its value."""
+        return (self.settings.get(name) or {}).get("origin") == "file"
 
     def in_force(self, name: str) -> Any:
         """The value in force; where that is not known, the configured one."""

@@ -9,7 +9,6 @@ The reasoning per key is in docs/docker-engine.md. Sources: moby at docker-v29.7
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +23,14 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_engine 
     DockerEngineError,
     Engine,
 )
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_listeners import (
+    listener_problems,
+)
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_moves import (
+    moving_keys,
+    with_keys,
+    without_moving_keys,
+)
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import (
     ABSENT,
     Floor,
@@ -31,24 +38,7 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys im
     leaves,
 )
 
-__all__ = ["PROFILES", "SECRET_KEYS", "Wanted", "validation_command", "wanted_settings"]
-
-# Patterns of keys whose values can hold credentials (see owned_config, option secret).
-SECRET_KEYS = (
-    "http-proxy",
-    "https-proxy",
-    "proxies",
-    "registry-mirrors",
-    "log-opts.*token*",
-    "log-opts.*password*",
-    "log-opts.*secret*",
-    "log-opts.*url*",
-    "log-opts.*address*",
-    "log-opts.*endpoint*",
-)
-
-# A change of these leaves images, volumes and containers behind in the old place.
-MOVES_DATA = ("data-root", "exec-root", "storage-driver")
+__all__ = ["PROFILES", "Wanted", "validation_command", "wanted_settings"]
 
 
 def _always(_engine: Engine) -> str | None:
@@ -154,30 +144,27 @@ def wanted_settings(
     profile: str,
     settings: Mapping[str, Any],
     unmanaged: Sequence[str],
-    userns_remap_allowed: bool,
+    allow: str,
+    unauthenticated_tcp: bool,
 ) -> Wanted:
     """Which keys the engine gets.
 
+    :param allow: value of docker_engine_allow; only ``move_data`` has a say in what is written
     :raises DockerEngineError: what a user asked for by name cannot be had; every problem in one text
     """
     problems = _problems(engine, settings, unmanaged)
-    wanted = Wanted(
-        keys={name: deepcopy(value) for name, value in settings.items() if name != "userns-remap"}
-    )
-    for name in list(wanted.keys):
-        if name in engine.flags and name not in ("runtimes", *engine.conflicts):
-            problems += _flag_conflict(engine, wanted, name)
+    problems += listener_problems(engine, settings, unauthenticated_tcp=unauthenticated_tcp)
+    wanted = Wanted(keys=without_moving_keys(settings))
+    for name in settings:
+        if name in engine.flags and name not in ("hosts", "runtimes", *engine.conflicts):
+            problems += _flag_conflict(engine, wanted, name, settings[name])
     for entry in PROFILES[profile]:
         if entry.key[0] not in (*unmanaged, *engine.conflicts) and not _named(entry, settings):
             problems += _add(engine, wanted, entry)
-    problems += _remap(
-        engine,
-        wanted,
-        asked=settings.get("userns-remap", "default" if profile == "strict" else ""),
-        by_name="userns-remap" in settings,
-        unmanaged="userns-remap" in unmanaged,
-        allowed=userns_remap_allowed,
+    kept, wanted.pending = moving_keys(
+        engine, settings=settings, profile=profile, unmanaged=unmanaged, allow=allow
     )
+    with_keys(wanted.keys, kept)
     if problems:
         lines = "".join(f"\n- {problem}" for problem in problems)
         raise DockerEngineError(f"{engine.path}: nothing was changed, because of{lines}")
@@ -212,6 +199,7 @@ def _problems(engine: Engine, settings: Mapping[str, Any], unmanaged: Sequence[s
         f"{name}: both {engine.path} and the flag --{DOCKER_KEYS[name].flag} of {engine.unit} set it, and "
         "the engine does not start like that. Remove one of them."
         for name in engine.conflicts
+        if name != "hosts" or "hosts" not in settings
     ]
     return found + _impossible(engine, settings)
 
@@ -229,19 +217,12 @@ def _impossible(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
     for name in ("icc", "userland-proxy"):
         if settings.get(name) is False and engine.bridge_filter is False:
             found.append(f"docker_engine_settings: {name}: {_bridge_filter(engine)}.")
-    if not engine.running:
-        return found
-    return found + [
-        f"docker_engine_settings: {name}: changing it leaves the engine's data behind; found running "
-        f"containers: {', '.join(engine.running)}. Stop them first."
-        for name in MOVES_DATA
-        if name in settings and not same(settings[name], engine.configured(name))
-    ]
+    return found
 
 
-def _flag_conflict(engine: Engine, wanted: Wanted, name: str) -> list[str]:
+def _flag_conflict(engine: Engine, wanted: Wanted, name: str, value: Any) -> list[str]:
     """A key of the user's that is a flag as well: nothing to do when both say the same."""
-    value = wanted.keys.pop(name)
+    wanted.keys.pop(name, None)
     if same(value, engine.flags[name]):
         wanted.notices.append(
             f"{name}: {engine.unit} sets it already by the flag --{DOCKER_KEYS[name].flag}."
@@ -280,38 +261,6 @@ def _add(engine: Engine, wanted: Wanted, entry: ProfileKey) -> list[str]:
     return [_conflict(engine, name)]
 
 
-def _remap(
-    engine: Engine, wanted: Wanted, *, asked: str, by_name: bool, unmanaged: bool, allowed: bool
-) -> list[str]:
-    """User namespace remapping moves the engine's data: only with permission, and never under containers."""
-    if unmanaged:
-        return []
-    if "userns-remap" in engine.flags:
-        differs = by_name and engine.flags["userns-remap"] != asked
-        return [_conflict(engine, "userns-remap")] if differs else []
-    now = engine.configured("userns-remap") or ""
-    if asked == now or (asked and now and not by_name):
-        obstacle = None
-    elif not allowed:
-        obstacle = "docker_engine_userns_remap_allowed is false"
-    elif engine.running:
-        obstacle = f"containers run, and have to be stopped first: {', '.join(engine.running)}"
-    else:
-        obstacle = None
-        now = asked
-    if now:
-        wanted.keys["userns-remap"] = now
-    if obstacle is None:
-        return []
-    if by_name and not allowed:
-        return [f"docker_engine_settings: userns-remap: it moves the engine's data, and {obstacle}."]
-    if asked:
-        wanted.pending["userns-remap"] = obstacle
-    else:
-        wanted.notices.append(f"userns-remap: it stays {now}: changing it moves the engine's data.")
-    return []
-
-
 def validation_command(engine: Engine, wanted: Wanted, *, check_mode: bool) -> tuple[list[str], str | None]:
     """The engine's own check of a file (`%s`) with the flags of its unit, and a notice where there is none.
 
@@ -323,7 +272,12 @@ def validation_command(engine: Engine, wanted: Wanted, *, check_mode: bool) -> t
     remap = wanted.keys.get("userns-remap")
     if check_mode and remap == "default" and engine.configured("userns-remap") != remap:
         return [], "The engine's own validation is left out in check mode: it would make the user dockremap."
-    flags = [word for name, value in engine.flags.items() for word in _flag_words(name, value)]
+    flags = [
+        word
+        for name, value in engine.flags.items()
+        if name != "hosts" or "hosts" not in wanted.keys  # the service's drop-in takes the flag away
+        for word in _flag_words(name, value)
+    ]
     return [engine.binary, "--validate", "--config-file=%s", *flags], None
 
 

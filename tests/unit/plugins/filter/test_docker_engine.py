@@ -57,11 +57,62 @@ def test_a_careless_host_gets_the_baseline(posture: dict[str, Any]) -> None:
     assert wanted["validate"][1] == "--validate"
 
 
-def test_running_containers_are_those_of_the_rootful_engine(posture: dict[str, Any]) -> None:
-    reason = docker_engine_wanted(posture, profile="strict", userns_remap_allowed=True)["pending"][
-        "userns-remap"
-    ]
-    assert reason.endswith("agent, web")
+def test_one_call_takes_the_engine_s_file_and_the_drop_ins_of_its_units(posture: dict[str, Any]) -> None:
+    wanted = docker_engine_wanted(posture)
+    daemon, service, socket = wanted["files"]
+    assert (daemon["path"], daemon["format"], daemon["keys"]) == (wanted["path"], "json", wanted["keys"])
+    assert daemon["validate"] == wanted["validate"]
+    # without keys, so that what an earlier run wrote there is given back
+    assert service == {
+        "path": "/etc/systemd/system/docker.service.d/zz-bulkhead.conf",
+        "format": "keyfile",
+        "keys": {},
+    }
+    assert socket == {
+        "path": "/etc/systemd/system/docker.socket.d/zz-bulkhead.conf",
+        "format": "keyfile",
+        "keys": {},
+    }
+
+
+def test_hosts_and_a_socket_fill_the_drop_ins(posture: dict[str, Any]) -> None:
+    wanted = docker_engine_wanted(
+        posture, settings={"hosts": ["fd://", "unix:///run/two.sock"]}, socket={"mode": "0600"}
+    )
+    _daemon, service, socket = wanted["files"]
+    command = "/usr/sbin/dockerd --containerd=/run/containerd/containerd.sock $DOCKER_OPTS"
+    assert service["keys"] == {"Service": {"ExecStart": ["", command]}}
+    assert socket["keys"] == {"Socket": {"SocketMode": "0600"}}
+
+
+def test_an_open_port_is_an_error_and_a_move_of_data_is_withheld(posture: dict[str, Any]) -> None:
+    with pytest.raises(AnsibleFilterError, match="found tcp://0.0.0.0:2375 without"):
+        docker_engine_wanted(posture, settings={"hosts": ["fd://", "tcp://0.0.0.0:2375"]})
+    assert list(docker_engine_wanted(posture, profile="strict")["pending"]) == ["userns-remap"]
+    wanted = docker_engine_wanted(posture, profile="strict", allow="move_data")
+    assert wanted["keys"]["userns-remap"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("profile", "permissions", "rules", "hardened", "watched"),
+    [
+        ("baseline", "profile", "profile", True, True),
+        ("none", "profile", "profile", False, False),
+        ("none", "hardened", "present", True, True),
+        ("strict", "left_alone", "absent", False, False),
+    ],
+)
+def test_the_profile_decides_on_modes_and_audit_rules_unless_they_are_named(
+    posture: dict[str, Any], profile: str, permissions: str, rules: str, *, hardened: bool, watched: bool
+) -> None:
+    posture["docker"]["audit"] = {"paths": {"daemon_json": {"path": "/etc/docker/daemon.json", "exists": True}}}
+    host = docker_engine_wanted(posture, profile=profile, file_permissions=permissions, audit_rules=rules)["host"]
+    assert (host["permissions"] != [], host["audit"] != []) == (hardened, watched)
+
+
+def test_a_socket_for_everybody_is_an_error(posture: dict[str, Any]) -> None:
+    with pytest.raises(AnsibleFilterError, match="docker_engine_socket: mode: found '0666'"):
+        docker_engine_wanted(posture, socket={"mode": "0666"})
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,16 @@ def _wanted(
     settings: dict[str, Any] | None = None,
     unmanaged: tuple[str, ...] = (),
     *,
-    remap: bool = False,
+    allow: str = "restart",
+    unauthenticated_tcp: bool = False,
 ) -> Wanted:
     return wanted_settings(
-        engine, profile=profile, settings=settings or {}, unmanaged=unmanaged, userns_remap_allowed=remap
+        engine,
+        profile=profile,
+        settings=settings or {},
+        unmanaged=unmanaged,
+        allow=allow,
+        unauthenticated_tcp=unauthenticated_tcp,
     )
 
 
@@ -78,7 +84,7 @@ def test_the_profiles() -> None:
     assert _names(_wanted(profile="none")) == set()
     baseline = {"log-opts", "live-restore", "seccomp-profile"}
     assert _names(_wanted()) == baseline
-    strict = _wanted(profile="strict", remap=True)
+    strict = _wanted(profile="strict", allow="move_data")
     assert _names(strict) == baseline | {
         "no-new-privileges",
         "icc",
@@ -188,44 +194,6 @@ def test_a_conflict_that_is_there_already_is_named() -> None:
     assert "labels: both /etc/docker/daemon.json and the flag --label of" in error
 
 
-def test_a_move_of_data_is_refused_under_containers() -> None:
-    running = replace(_with(**{"data-root": "/var/lib/docker"}), running=("web",))
-    assert "found running containers: web" in _error(running, settings={"data-root": "/srv"})
-    assert _wanted(running, settings={"data-root": "/var/lib/docker"}).keys["data-root"] == "/var/lib/docker"
-
-
-REMAP = "userns-remap"
-
-
-def test_remapping_needs_its_permission_and_no_containers() -> None:
-    assert _wanted(profile="strict").pending == {REMAP: "docker_engine_userns_remap_allowed is false"}
-    running = replace(ENGINE, running=("agent", "web"))
-    assert "agent, web" in _wanted(running, profile="strict", remap=True).pending[REMAP]
-    assert _wanted(profile="strict", remap=True).keys[REMAP] == "default"
-
-
-def test_remapping_asked_for_by_name_needs_the_permission() -> None:
-    assert "docker_engine_userns_remap_allowed is false" in _error(settings={REMAP: "default"})
-    assert _wanted(settings={REMAP: "default"}, remap=True).keys[REMAP] == "default"
-
-
-@pytest.mark.parametrize("running", [(), ("web",)])
-@pytest.mark.parametrize("profile", ["strict", "baseline", "none"])
-def test_remapping_that_is_there_stays_without_the_permission(profile: str, running: tuple[str, ...]) -> None:
-    engine = replace(_with(**{REMAP: "default"}), running=running)
-    wanted = _wanted(engine, profile=profile)
-    assert wanted.keys[REMAP] == "default"
-    assert not wanted.pending
-
-
-def test_remapping_goes_back_with_the_permission_and_without_containers() -> None:
-    assert REMAP not in _wanted(_with(**{REMAP: "default"}), remap=True).keys
-
-
-def test_another_remapping_is_left_as_it_is() -> None:
-    assert _wanted(_with(**{REMAP: "ops"}), profile="strict", remap=True).keys[REMAP] == "ops"
-
-
 def test_the_engine_s_own_validation_gets_the_unit_s_flags() -> None:
     engine = _flagged(icc=False, log_opts={"max-size": "1m", "token": "set (not shown)"}, runtimes=["x"])
     command, notice = validation_command(engine, Wanted(), check_mode=False)
@@ -248,7 +216,7 @@ def test_an_engine_without_validation_is_named() -> None:
 
 
 def test_check_mode_does_not_make_the_remapping_user() -> None:
-    wanted = _wanted(profile="strict", remap=True)
+    wanted = _wanted(profile="strict", allow="move_data")
     assert validation_command(ENGINE, wanted, check_mode=True)[0] == []
     assert validation_command(ENGINE, wanted, check_mode=False)[0]
-    assert validation_command(_with(**{REMAP: "default"}), wanted, check_mode=True)[0]
+    assert validation_command(_with(**{"userns-remap": "default"}), wanted, check_mode=True)[0]

@@ -1,0 +1,94 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Keys that leave the engine's data behind are written with permission only, and given back with it only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_moves import moving_keys
+from unit.plugins.plugin_utils.test_docker_profile import ENGINE
+
+REMAP = "userns-remap"
+LESS = ("reload", "restart", "stop_containers")
+
+
+def _moves(
+    file: dict[str, Any] | None = None, flags: dict[str, Any] | None = None, **options: Any
+) -> tuple[dict[str, Any], dict[str, str]]:
+    found = {REMAP: "", "data-root": "/var/lib/docker"}
+    settings = {
+        name: {
+            "configured": (file or {}).get(name, found.get(name)),
+            "origin": "file" if name in (file or {}) else "default",
+        }
+        for name in {*found, *(file or {})}
+    }
+    engine = replace(ENGINE, settings=settings, flags=flags or {}, running=("web",))
+    arguments = {"settings": {}, "profile": "baseline", "unmanaged": (), "allow": "restart", **options}
+    return moving_keys(engine, **arguments)
+
+
+@pytest.mark.parametrize("allow", LESS)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(REMAP, "default"), ("data-root", "/srv"), ("exec-root", "/run/x"), ("storage-driver", "vfs")],
+)
+def test_a_move_is_withheld_without_permission(name: str, value: str, allow: str) -> None:
+    kept, withheld = _moves(settings={name: value}, allow=allow)
+    assert kept == {}
+    assert f"needs docker_engine_allow: move_data (found {allow})" in withheld[name]
+
+
+def test_a_move_is_written_with_permission_also_under_containers() -> None:
+    asked = {REMAP: "default", "data-root": "/srv"}
+    assert _moves(settings=asked, allow="move_data") == (asked, {})
+
+
+@pytest.mark.parametrize("allow", LESS)
+def test_strict_asks_for_the_remapping(allow: str) -> None:
+    assert list(_moves(profile="strict", allow=allow)[1]) == [REMAP]
+    assert _moves(profile="strict", allow="move_data") == ({REMAP: "default"}, {})
+
+
+@pytest.mark.parametrize("profile", ["strict", "baseline", "none"])
+def test_what_is_in_the_file_stays_without_permission(profile: str) -> None:
+    found = {REMAP: "default", "data-root": "/srv"}
+    assert _moves(found, profile=profile) == (found, {})
+
+
+def test_with_permission_it_goes_back_when_it_is_not_wanted_any_more() -> None:
+    assert _moves({REMAP: "default", "data-root": "/srv"}, allow="move_data") == ({}, {})
+
+
+@pytest.mark.parametrize("allow", ["restart", "move_data"])
+def test_a_remapping_for_somebody_else_stays_under_strict(allow: str) -> None:
+    assert _moves({REMAP: "ops"}, profile="strict", allow=allow) == ({REMAP: "ops"}, {})
+
+
+def test_another_remapping_by_name_is_a_move() -> None:
+    kept, withheld = _moves({REMAP: "ops"}, settings={REMAP: "default"})
+    assert kept == {REMAP: "ops"}
+    assert list(withheld) == [REMAP]
+    assert _moves({REMAP: "ops"}, settings={REMAP: ""}, allow="move_data")[0] == {REMAP: ""}
+
+
+def test_the_value_in_force_by_name_is_no_move() -> None:
+    assert _moves(settings={"data-root": "/var/lib/docker"}) == ({"data-root": "/var/lib/docker"}, {})
+
+
+def test_an_unmanaged_key_and_a_flag_are_left_alone() -> None:
+    assert _moves(profile="strict", unmanaged=(REMAP,), allow="move_data") == ({}, {})
+    assert _moves(flags={REMAP: "ops"}, profile="strict", allow="move_data") == ({}, {})
+
+
+STORE = "features.containerd-snapshotter"
+
+
+def test_the_image_store_is_a_move_and_other_features_are_not() -> None:
+    asked = {"features": {"containerd-snapshotter": True, "cdi": True}}
+    assert _moves(settings=asked) == ({}, {STORE: _moves(settings=asked)[1][STORE]})
+    assert _moves(settings=asked, allow="move_data") == ({STORE: True}, {})
+    assert _moves({"features": {"containerd-snapshotter": True}}, settings=asked) == ({STORE: True}, {})
