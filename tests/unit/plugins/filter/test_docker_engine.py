@@ -105,8 +105,10 @@ def test_an_open_port_is_an_error_and_a_move_of_data_is_withheld(posture: dict[s
 def test_the_profile_decides_on_modes_and_audit_rules_unless_they_are_named(
     posture: dict[str, Any], profile: str, permissions: str, rules: str, *, hardened: bool, watched: bool
 ) -> None:
-    posture["docker"]["audit"] = {"paths": {"daemon_json": {"path": "/etc/docker/daemon.json", "exists": True}}}
-    host = docker_engine_wanted(posture, profile=profile, file_permissions=permissions, audit_rules=rules)["host"]
+    paths = {"daemon_json": {"path": "/etc/docker/daemon.json", "exists": True}}
+    posture["docker"]["audit"] = {"paths": paths}
+    options = {"profile": profile, "file_permissions": permissions, "audit_rules": rules}
+    host = docker_engine_wanted(posture, **options)["host"]
     assert (host["permissions"] != [], host["audit"] != []) == (hardened, watched)
 
 
