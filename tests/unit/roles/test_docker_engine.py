@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The variables of the role: defaults, argument specs and README say the same."""
+"""The variables of the role: defaults, argument specs, README and the table of keys say the same."""
 
 from __future__ import annotations
 
@@ -8,10 +8,38 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from ansible_collections.bulkhead.hardening.plugins.module_utils._audit_rules import RULES_PATH
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_host import (
+    NEEDRESTART_PATH,
+    UPGRADES_PATH,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import DOCKER_KEYS
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_listeners import SERVICE_DROP_IN
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_profile import PROFILES
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_surroundings import SOCKET_DROP_IN
 
 ROLE = Path(__file__).parents[3] / "roles" / "docker_engine"
+DOCUMENT = ROLE.parents[1] / "docs" / "docker-engine.md"
+
+# kind in the table of keys -> type and elements of the option
+TYPES = {
+    "bool": ("bool", None),
+    "int": ("int", None),
+    "str": ("str", None),
+    "ip": ("str", None),
+    "size": ("raw", None),
+    "list": ("list", "str"),
+    "ip_list": ("list", "str"),
+    "object_list": ("list", "dict"),
+    "object": ("dict", None),
+    "map": ("dict", None),
+    "bool_map": ("dict", None),
+    "map_map": ("dict", None),
+    "ulimit_map": ("dict", None),
+    "object_map": ("dict", None),
+}
 
 
 def _yaml(name: str) -> Any:
@@ -39,8 +67,38 @@ def test_the_readme_s_table_agrees() -> None:
         assert kind == expected
 
 
+def test_every_key_of_the_engine_is_a_typed_setting_and_nothing_else_is() -> None:
+    assert list(_options()["docker_engine_settings"]["options"]) == list(DOCKER_KEYS)
+
+
+@pytest.mark.parametrize("name", list(DOCKER_KEYS))
+def test_a_setting_has_the_type_of_its_key(name: str) -> None:
+    option, row = _options()["docker_engine_settings"]["options"][name], DOCKER_KEYS[name]
+    assert (option["type"], option.get("elements")) == TYPES[row.kind]
+    assert tuple(option.get("choices", ())) == row.choices
+    assert option.get("no_log", False) == row.secret
+    text = " ".join(
+        option["description"] if isinstance(option["description"], list) else [option["description"]]
+    )
+    if row.since is not None:
+        assert f"Docker Engine {row.since} and later." in text
+    if row.until is not None:
+        assert f"Removed in Docker Engine {row.until}." in text
+
+
 def test_every_key_of_the_profiles_has_its_reasoning() -> None:
-    text = (ROLE.parents[1] / "docs" / "docker-engine.md").read_text(encoding="utf-8")
-    headings = re.findall(r"^### `([\w-]+)`", text, re.M)
+    headings = re.findall(r"^### `([\w-]+)`", DOCUMENT.read_text(encoding="utf-8"), re.M)
     keys = {entry.key[0] for entries in PROFILES.values() for entry in entries} | {"userns-remap"}
     assert sorted(headings) == sorted(keys)
+
+
+def test_every_file_that_the_role_writes_is_in_its_checkpoint() -> None:
+    files = _yaml("vars/managed.yml")["managed"]["files"]
+    assert files == [
+        "/etc/docker/daemon.json",
+        SERVICE_DROP_IN,
+        SOCKET_DROP_IN,
+        RULES_PATH,
+        NEEDRESTART_PATH,
+        UPGRADES_PATH,
+    ]
