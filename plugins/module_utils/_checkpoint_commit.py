@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Optional
 
@@ -13,12 +13,13 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_ope
     DOCKER_SOCKET,
     engines_there,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_pending import record_pending
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_restore import begun
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import (
     UNCHANGED,
     CheckpointError,
     HostState,
-    differences,
+    changes,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_store import (
     BASELINE,
@@ -34,32 +35,39 @@ __all__ = ["commit_checkpoint", "list_checkpoints", "prune", "status"]
 
 
 def commit_checkpoint(
-    transaction: Transaction, name: Optional[str], *, may_stop: Collection[str] = (), keep: int = 0
+    transaction: Transaction,
+    name: Optional[str],
+    *,
+    may_stop: Collection[str] = (),
+    keep: int = 0,
+    pending: Optional[Mapping[str, Mapping[str, str]]] = None,
 ) -> dict[str, Any]:
     """Commit the checkpoint of this run. One of a run that changed nothing is dropped.
 
     :param may_stop: names of containers that the run was allowed to stop
     :param keep: how many of the newest checkpoints stay, 0: all of them
+    :param pending: what each role left pending, with the reasons
     :raises CheckpointError: there is none any more (the dead man's switch fired), or the host is not healthy
     """
     checkpoint = _own(transaction, name)
     problems = _health(transaction, checkpoint, may_stop)
     if problems:
         raise CheckpointError(f"The health check failed: {'; '.join(problems)}")
+    record_pending(transaction.state_directory, pending or {}, transaction.time())
     contents = Contents()
     size_limit = 2 * transaction.size_limit
     after = capture(transaction.system, known(checkpoint.before), contents, size_limit=size_limit)
-    changes = differences(checkpoint.before, after)
+    changed = changes(checkpoint.before, after)
     _close(transaction, checkpoint, after, contents)
-    if not changes:
+    if not changed:
         transaction.store.remove(checkpoint.id)
     pruned = prune(transaction, keep)["pruned"] if keep else []
     transaction.lock.release(transaction.holder.run)
     return {
         "changed": False,
         "id": checkpoint.id,
-        "dropped": not changes,
-        "changes": changes,
+        "dropped": not changed,
+        "changes": changed,
         "pruned": pruned,
     }
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_capture import capture
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_pending import PENDING_FILE
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_restore import (
     begun,
     finish,
@@ -36,6 +37,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service
 
 __all__ = ["OpenRequest", "engines_there", "open_checkpoint"]
 
+OWN_FILES = ("ledger.json", PENDING_FILE)
 DOCKER_SOCKET = "/run/docker.sock"
 _DOCKER_PROGRAMS = ("/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd")
 _ENGINE_SECONDS = 60.0
@@ -66,6 +68,7 @@ def open_checkpoint(
 
     :raises CheckpointError: the state cannot be taken or stored; nothing was changed
     """
+    request = replace(request, managed=request.managed.with_more(_own_files(transaction)))
     engines = engines_there(transaction)
     if check_mode:
         return {**_prediction(transaction, request), "engines": engines}
@@ -83,6 +86,11 @@ def open_checkpoint(
             "engines": engines,
             "holder": transaction.held_by(),
         }
+
+
+def _own_files(transaction: Transaction) -> Managed:
+    """What the collection itself remembers on the host goes back with the rest."""
+    return Managed(files=tuple(f"{transaction.state_directory}/{name}" for name in OWN_FILES))
 
 
 def engines_there(transaction: Transaction) -> list[str]:

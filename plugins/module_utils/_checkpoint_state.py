@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Optional
 
@@ -19,6 +19,7 @@ __all__ = [
     "HostState",
     "Managed",
     "UnitState",
+    "changes",
     "differences",
     "same_file",
 ]
@@ -219,22 +220,29 @@ def _only(values: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]
 
 def differences(wanted: HostState, found: HostState) -> list[str]:
     """What of the wanted state is not so, a sentence each."""
-    sentences: list[Optional[str]] = []
-    sentences += [_file_difference(path, state, found.files[path]) for path, state in wanted.files.items()]
-    sentences += [
-        _attribute_difference(path, state, found.attributes[path])
-        for path, state in wanted.attributes.items()
-    ]
-    sentences += [_unit_difference(name, state, found.units[name]) for name, state in wanted.units.items()]
-    sentences += [
-        _value_difference(name, value, found.sysctls[name]) for name, value in wanted.sysctls.items()
-    ]
-    sentences += [
-        _value_difference(f"AppArmor profile {name}", mode, found.apparmor[name])
+    return [f"{name}: {now}, should be {then}" for name, then, now in _compared(wanted, found)]
+
+
+def changes(before: HostState, after: HostState) -> list[str]:
+    """What became of a state, a sentence each."""
+    return [f"{name}: {then} became {now}" for name, then, now in _compared(before, after)]
+
+
+def _compared(wanted: HostState, found: HostState) -> Iterator[tuple[str, str, str]]:
+    """`(subject, then, now)` of everything that differs."""
+    pairs: list[tuple[str, Optional[tuple[str, str]]]] = []
+    pairs += [(path, _file(state, found.files[path])) for path, state in wanted.files.items()]
+    pairs += [(path, _attribute(state, found.attributes[path])) for path, state in wanted.attributes.items()]
+    pairs += [(name, _unit(state, found.units[name])) for name, state in wanted.units.items()]
+    pairs += [(name, _value(value, found.sysctls[name])) for name, value in wanted.sysctls.items()]
+    pairs += [
+        (f"AppArmor profile {name}", _value(mode, found.apparmor[name]))
         for name, mode in wanted.apparmor.items()
     ]
-    sentences.append(_value_difference("SELinux enforcing", wanted.selinux, found.selinux))
-    return [sentence for sentence in sentences if sentence is not None]
+    pairs.append(("SELinux enforcing", _value(wanted.selinux, found.selinux)))
+    for subject, pair in pairs:
+        if pair is not None:
+            yield (subject, *pair)
 
 
 def same_file(wanted: FileState, found: FileState) -> bool:
@@ -247,31 +255,30 @@ def same_file(wanted: FileState, found: FileState) -> bool:
     )
 
 
-def _file_difference(path: str, wanted: FileState, found: FileState) -> Optional[str]:
+def _file(wanted: FileState, found: FileState) -> Optional[tuple[str, str]]:
     if same_file(wanted, found):
         return None
-    if wanted.describe() == found.describe():
-        return f"{path}: its extended attributes differ"
-    return f"{path}: {found.describe()}, should be {wanted.describe()}"
+    then, now = wanted.describe(), found.describe()
+    return (then, now) if then != now else (f"{then}, with other extended attributes", now)
 
 
-def _attribute_difference(path: str, wanted: FileState, found: FileState) -> Optional[str]:
+def _attribute(wanted: FileState, found: FileState) -> Optional[tuple[str, str]]:
     """What came to be after the checkpoint is nobody's business; what it knew has to be as it was."""
-    return None if wanted.kind == "absent" else _file_difference(path, wanted, found)
+    return None if wanted.kind == "absent" else _file(wanted, found)
 
 
-def _unit_difference(name: str, wanted: UnitState, found: UnitState) -> Optional[str]:
+def _unit(wanted: UnitState, found: UnitState) -> Optional[tuple[str, str]]:
     """A unit that was on its way (activating, reloading) then or is now says nothing certain."""
-    for word, now, then in (
-        ("enabled", found.enabled, wanted.enabled),
-        ("active", found.active, wanted.active),
+    for word, then, now in (
+        ("enabled", wanted.enabled, found.enabled),
+        ("active", wanted.active, found.active),
     ):
         settled = SETTLED[word]
         if then in settled and now != then and (now in settled or word == "active"):
-            return f"{name}: {now or 'not there'}, should be {then}"
+            return then, now or "not there"
     return None
 
 
-def _value_difference(name: str, wanted: Optional[str], found: Optional[str]) -> Optional[str]:
+def _value(wanted: Optional[str], found: Optional[str]) -> Optional[tuple[str, str]]:
     """A sysctl, profile or LSM that was not there then cannot be taken away, and is left."""
-    return None if wanted is None or wanted == found else f"{name}: {found}, should be {wanted}"
+    return None if wanted is None or wanted == found else (wanted, found or "not there")

@@ -17,7 +17,6 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_res
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import Managed
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_transaction import Transaction
 from ansible_collections.bulkhead.hardening.plugins.module_utils._run_lock import Claim, Holder
-
 from unit.fake_system import FakeSystem
 
 LEDGER = "ledger.json"
@@ -49,7 +48,7 @@ class CheckpointHost:
         path.write_text(text, encoding="utf-8")
 
     def managed(self, **more: Any) -> Managed:
-        files = (*(str(self.path(name)) for name in self.names), str(self.state / LEDGER))
+        files = tuple(str(self.path(name)) for name in self.names)
         return replace(Managed(files=files), **more)
 
     def transaction(self, run: str = "one", **claim: Any) -> Transaction:

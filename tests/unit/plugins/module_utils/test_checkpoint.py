@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import CheckpointError
-
 from unit.checkpoint_host import LEDGER, CheckpointHost
 
 

@@ -1,0 +1,59 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The variables of the role checkpoint: defaults, argument specs and README say the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import Managed
+
+ROLES = Path(__file__).parents[3] / "roles"
+ROLE = ROLES / "checkpoint"
+
+
+def _yaml(name: str) -> Any:
+    return yaml.safe_load((ROLE / name).read_text(encoding="utf-8"))
+
+
+def _options() -> dict[str, tuple[set[str], dict[str, Any]]]:
+    """Each variable with its entry points; the same variable is the same everywhere."""
+    options: dict[str, tuple[set[str], dict[str, Any]]] = {}
+    for entry, specification in _yaml("meta/argument_specs.yml")["argument_specs"].items():
+        for name, option in specification["options"].items():
+            entries, first = options.setdefault(name, (set(), option))
+            assert first == option
+            entries.add(entry)
+    return options
+
+
+def test_defaults_and_argument_specs_agree() -> None:
+    assert _yaml("defaults/main.yml") == {
+        name: option["default"] for name, (_entries, option) in _options().items()
+    }
+
+
+def test_every_entry_point_is_specified() -> None:
+    tasks = {path.stem for path in (ROLE / "tasks").iterdir()}
+    assert tasks == set(_yaml("meta/argument_specs.yml")["argument_specs"])
+
+
+def test_the_readme_s_table_agrees() -> None:
+    rows = re.findall(
+        r"^\| (`.+?`) \| `(checkpoint_\w+)` \| (.+?) \| `(.+?)` \|", (ROLE / "README.md").read_text(), re.M
+    )
+    assert {name for _entries, name, _kind, _default in rows} == set(_options())
+    for entries, name, kind, default in rows:
+        specified, option = _options()[name]
+        assert set(re.findall(r"`(\w+)`", entries)) == specified
+        assert yaml.safe_load(default.replace("\\|", "|")) == option["default"]
+        assert kind == (", ".join(f"`{choice}`" for choice in option.get("choices", [])) or option["type"])
+
+
+@pytest.mark.parametrize("path", sorted(ROLES.glob("*/vars/managed.yml")), ids=lambda path: path.parts[-3])
+def test_what_a_role_manages_can_be_taken(path: Path) -> None:
+    assert Managed.merged([yaml.safe_load(path.read_text(encoding="utf-8"))["managed"]]).files
