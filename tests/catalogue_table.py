@@ -23,11 +23,13 @@ PAGE = ROOT / "docs" / "catalogue.md"
 _AREAS = {
     "docker_engine": "Docker engine",
     "docker_files": "Docker's files",
+    "docker_audit": "Docker's audit trail",
     "containers": "Containers",
     "networks": "Networks",
     "host": "Host",
     "kernel": "Kernel",
     "podman": "Podman",
+    "collection": "This collection",
 }
 _FRAMEWORKS = {
     "cis_docker_1_8": "CIS Docker 1.8",

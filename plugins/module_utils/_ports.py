@@ -10,6 +10,7 @@ The time limits use SIGALRM: a `System` belongs to the main thread.
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import os
 import pwd
@@ -174,6 +175,23 @@ class System:
             descriptor = open_safely(self._local(path), os.O_PATH | (0 if follow else os.O_NOFOLLOW))
             try:
                 return file_facts(os.fstat(descriptor))
+            finally:
+                os.close(descriptor)
+
+    def extended_attribute(self, path: str, name: str) -> Optional[bytes]:
+        """The value of an extended attribute (xattr(7)) of the file; None when it has none of that name.
+
+        Raises `NotThere` for the file's own absence.
+        """
+        refuse_foreign_root(path)
+        with time_limit(READ_SECONDS, path), as_port_errors(path):
+            descriptor = open_safely(self._local(path), os.O_PATH)
+            try:
+                return os.getxattr(f"/proc/self/fd/{descriptor}", name)
+            except OSError as error:
+                if error.errno in (errno.ENODATA, errno.ENOTSUP):
+                    return None
+                raise
             finally:
                 os.close(descriptor)
 

@@ -16,6 +16,10 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     unreadable,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError, System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_bulkhead import (
+    BULKHEAD_WITNESSES,
+    collect_bulkhead,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_containers import (
     collect_containers,
     collect_rootless_engines,
@@ -24,6 +28,9 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker
     DOCKER_WITNESSES,
     DockerAnswer,
     collect_docker,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_socket import (
+    holders_of_the_socket,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_host import (
     HOST_WITNESSES,
@@ -38,7 +45,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_podman
 __all__ = ["PARTS", "SCHEMA_VERSION", "WITNESSES", "collect_posture"]
 
 SCHEMA_VERSION = "1.0"
-PARTS = ("host", "kernel", "docker", "podman", "containers")
+PARTS = ("host", "kernel", "docker", "podman", "containers", "bulkhead")
 
 # Where each fact is read from. The longest name that begins a fact's path counts; `[]` stands for any entry.
 WITNESSES: Mapping[str, str] = {
@@ -49,6 +56,7 @@ WITNESSES: Mapping[str, str] = {
     **HOST_WITNESSES,
     **KERNEL_WITNESSES,
     **DOCKER_WITNESSES,
+    **BULKHEAD_WITNESSES,
     "podman": "the file system",
     "podman.version": "podman --version",
     "podman.version_text": "podman --version",
@@ -103,6 +111,7 @@ def collect_posture(system: System, gather: Collection[str] = PARTS) -> dict[str
         "kernel": collect_kernel(system) if "kernel" in gather else None,
         "podman": attempt(lambda: collect_podman(system)) if "podman" in gather else None,
         **_docker_and_containers(system, gather),
+        "bulkhead": collect_bulkhead(system) if "bulkhead" in gather else None,
     }
     posture["duration_seconds"] = round(time.monotonic() - begun, 2)
     return posture
@@ -121,6 +130,8 @@ def _docker_and_containers(system: System, gather: Collection[str]) -> dict[str,
         rootless_engines = collect_rootless_engines(containers) if known else containers
     if "docker" in gather and not is_unreadable(docker):
         docker["unlisted_containers"] = _unlisted(docker, records, containers)
+        if isinstance(docker.get("socket_access"), dict):
+            docker["socket_access"]["containers"] = holders_of_the_socket(containers)
     return {
         "docker": docker if "docker" in gather else None,
         "containers": containers,

@@ -26,6 +26,11 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     unreadable,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_audit import (
+    audit_fact,
+    docker_watch_paths,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_bridges import other_bridges
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_configuration import (
     ConfigurationFile,
     configuration_path,
@@ -47,15 +52,24 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker
     docker_files,
     socket_fact,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_firewall import (
+    firewall_backend,
+    firewall_fact,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_info import info_fact
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_networks import (
+    bridge_interface,
     bridge_networks,
     filter_rules,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_restarts import (
+    restarts_fact,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_settings import (
     Configuration,
     collect_settings,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_socket import socket_access
 from ansible_collections.bulkhead.hardening.plugins.module_utils._systemd_unit import Service, read_service
 
 __all__ = ["DOCKER_WITNESSES", "DockerAnswer", "collect_docker"]
@@ -65,6 +79,8 @@ DOCKER_WITNESSES = {
     "docker.packaging": "/proc/PID/exe and the package database",
     "docker.version": "GET /version, or dockerd --version when it does not run",
     "docker.version_text": "GET /version, or dockerd --version when it does not run",
+    "docker.installed_version": "dockerd --version where /proc/PID/exe leads to a replaced file",
+    "docker.upgrade_pending": "the installed version against the running one",
     "docker.running": "systemctl show docker.service, the pid file and /proc",
     "docker.pid": "systemctl show docker.service, the pid file and /proc/PID/exe",
     "docker.started_at": "/proc/PID/stat",
@@ -81,6 +97,16 @@ DOCKER_WITNESSES = {
     "docker.group_members": "the account database",
     "docker.listeners": "/proc/PID/fd and /proc/PID/net/tcp, tcp6",
     "docker.networks": "GET /networks and the packet filter, named in each network",
+    "docker.other_bridges": "/sys/class/net, /proc/sys/net/bridge and /proc/sys/net/ipv4/conf",
+    "docker.firewall": "systemctl show of the firewall services, and nftables.conf",
+    "docker.firewall.backend": "GET /info: FirewallBackend",
+    "docker.firewall.user_chain": "iptables --list-rules",
+    "docker.socket_access": "getxattr(2) system.posix_acl_access and stat(2)",
+    "docker.socket_access.containers": "/proc/PID/mountinfo; published ports by the engine's record",
+    "docker.restarts": "the file system",
+    "docker.restarts.needrestart": "needrestart.conf and its drop-ins, read and not run",
+    "docker.restarts.unattended_upgrades": "apt-config dump, and the package database",
+    "docker.audit": "auditctl -l",
     "docker.unlisted_containers": "cgroups of the processes in /proc against GET /containers/json",
     "docker.files": "stat(2)",
 }
@@ -183,12 +209,14 @@ def _socket_path(hosts: list[str]) -> str:
 def _facts(system: System, sight: _Sight) -> dict[str, Any]:
     version_text = attempt(lambda: _version_text(system, sight))
     version = _VERSION.match(version_text) if isinstance(version_text, str) else None
-    networks = _networks(system, sight.answers)
+    rules = _filter_rules(system, sight)
+    networks = _networks(system, sight.answers, rules)
     settings = _settings(system, sight, version[0] if version else None, networks)
     return {
         "binary": sight.binary,
         "version": version[0] if version else version_text,
         "version_text": version_text,
+        **_installed_version(system, sight, version_text),
         **_process_facts(sight),
         "configuration_file": sight.file.as_fact()
         if isinstance(sight.file, ConfigurationFile)
@@ -202,6 +230,7 @@ def _facts(system: System, sight: _Sight) -> dict[str, Any]:
         "group_members": attempt(lambda: _group_members(system)),
         "listeners": _listeners(sight, settings),
         "networks": networks,
+        **_surroundings(system, sight, settings, rules),
         "unlisted_containers": None,
         "files": docker_files(
             system,
@@ -239,10 +268,14 @@ def _exec_start(service: Service) -> Any:
 def _version_text(system: System, sight: _Sight) -> str:
     if sight.answers and isinstance(sight.answers.version, dict) and "Version" in sight.answers.version:
         return printable(str(sight.answers.version["Version"]), limit=100)
-    completed = system.run([str(sight.binary), "--version"])
+    return _program_version(system, str(sight.binary))
+
+
+def _program_version(system: System, binary: str) -> str:
+    completed = system.run([binary, "--version"])
     match = re.match(r"Docker version ([^,\s]+)", completed.stdout)
     if match is None:
-        raise PortError(f"{sight.binary} --version: no version in its answer")
+        raise PortError(f"{binary} --version: no version in its answer")
     return printable(match[1], limit=100)
 
 
@@ -259,13 +292,56 @@ def _info(sight: _Sight) -> Any:
     return info if is_unreadable(info) else info_fact(info)
 
 
-def _networks(system: System, records: Optional[DockerRecords]) -> Any:
+def _filter_rules(system: System, sight: _Sight) -> Any:
+    if sight.answers is None:
+        return unreadable("the engine was not asked")
+    return attempt(lambda: filter_rules(system))
+
+
+def _networks(system: System, records: Optional[DockerRecords], rules: Any) -> Any:
     if records is None:
         return unreadable("the engine was not asked")
     if not isinstance(records.networks, list):
         return records.networks
-    rules = attempt(lambda: filter_rules(system))
-    return bridge_networks(records.networks, records.running(), rules)
+    return bridge_networks(system, records.networks, records.running(), rules)
+
+
+def _surroundings(system: System, sight: _Sight, settings: dict[str, Any], rules: Any) -> dict[str, Any]:
+    """What is around the engine: bridges of others, the host's firewall, its socket, restarts, the audit."""
+    networks = sight.answers.networks if sight.answers else None
+    own = [bridge_interface(network) for network in networks] if isinstance(networks, list) else None
+    paths = docker_watch_paths(
+        system,
+        binary=str(sight.binary),
+        service_unit=sight.service.fragment if sight.service else None,
+        configuration_path=configuration_path(sight.service.command if sight.service else []),
+        socket_path=sight.socket_path,
+        data_root=settings["data-root"]["value"],
+    )
+    return {
+        "other_bridges": attempt(lambda: other_bridges(system, own)),
+        "firewall": firewall_fact(
+            system,
+            backend=firewall_backend(sight.answers.info if sight.answers else None),
+            manages_rules=settings["iptables"]["value"] is not False,
+            rules=rules,
+        ),
+        "socket_access": socket_access(system, sight.socket_path),
+        "restarts": restarts_fact(system),
+        "audit": audit_fact(system, paths),
+    }
+
+
+def _installed_version(system: System, sight: _Sight, running: Any) -> dict[str, Any]:
+    """A daemon whose program was replaced since it started leads to a deleted file (proc_pid_exe(5))."""
+    if sight.daemon is None or not isinstance(running, str):
+        return {"installed_version": running, "upgrade_pending": False}
+    try:
+        replaced = system.read_link(f"/proc/{sight.daemon.pid}/exe").endswith(" (deleted)")
+        installed = _program_version(system, str(sight.binary)) if replaced else running
+    except PortError as error:
+        return dict.fromkeys(("installed_version", "upgrade_pending"), unreadable(error))
+    return {"installed_version": installed, "upgrade_pending": installed != running}
 
 
 def _settings(system: System, sight: _Sight, version: Optional[str], networks: Any) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from __future__ import annotations
 import re
 from typing import Any, Optional
 
-from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import printable, unreadable
+from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import attempt, printable, unreadable
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError, System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_bridges import route_localnet
 
-__all__ = ["bridge_networks", "filter_rules", "icc_in_filter"]
+__all__ = ["bridge_interface", "bridge_networks", "filter_rules", "icc_in_filter"]
 
 _ICC_OPTION = "com.docker.network.bridge.enable_icc"
 _NAME_OPTION = "com.docker.network.bridge.name"
@@ -48,7 +49,7 @@ def icc_in_filter(rules: list[str], interface: str) -> Optional[bool]:
 
 
 def bridge_networks(
-    networks: list[dict[str, Any]], containers: list[dict[str, Any]], rules: Any
+    system: System, networks: list[dict[str, Any]], containers: list[dict[str, Any]], rules: Any
 ) -> list[dict[str, Any]]:
     """The posture's `docker.networks`.
 
@@ -57,17 +58,24 @@ def bridge_networks(
     """
     attached = [name for record in containers for name in _attached(record)]
     return [
-        _network(network, attached.count(str(network.get("Name"))), rules)
+        _network(system, network, attached.count(str(network.get("Name"))), rules)
         for network in networks
         if network.get("Driver") == "bridge"
     ]
 
 
-def _network(network: dict[str, Any], containers: int, rules: Any) -> dict[str, Any]:
+def bridge_interface(network: dict[str, Any]) -> str:
+    """The name of a network's bridge, as in `GET /networks`; it need not be an interface's name."""
+    options = network.get("Options")
+    options = options if isinstance(options, dict) else {}
+    return str(options.get(_NAME_OPTION, f"br-{str(network.get('Id'))[:12]}"))
+
+
+def _network(system: System, network: dict[str, Any], containers: int, rules: Any) -> dict[str, Any]:
     name, identifier = str(network.get("Name")), str(network.get("Id"))
     options = network.get("Options")
     options = options if isinstance(options, dict) else {}
-    interface = str(options.get(_NAME_OPTION, f"br-{identifier[:12]}"))
+    interface = bridge_interface(network)
     icc, witness = _icc(str(options.get(_ICC_OPTION, "true")).lower() == "true", interface, rules)
     return {
         "name": printable(name, limit=255),
@@ -75,10 +83,18 @@ def _network(network: dict[str, Any], containers: int, rules: Any) -> dict[str, 
         "driver": "bridge",
         "default": name == "bridge",
         "internal": network.get("Internal") is True,
+        "interface": printable(interface, limit=15),
+        "route_localnet": _route_localnet(system, interface),
         "icc": icc,
         "icc_witness": witness,
         "containers": containers,
     }
+
+
+def _route_localnet(system: System, interface: str) -> Any:
+    if not _INTERFACE.fullmatch(interface) or interface.strip(".") == "":
+        return unreadable("the bridge's name is not an interface name")
+    return attempt(lambda: route_localnet(system, interface))
 
 
 def _icc(option: bool, interface: str, rules: Any) -> tuple[Any, str]:

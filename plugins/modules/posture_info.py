@@ -26,11 +26,11 @@ options:
   gather:
     description:
       - The parts to read. A part that is left out is null in the document.
-      - V(containers) brings C(rootless_engines) with it.
+      - V(containers) brings C(rootless_engines) with it. V(bulkhead) is what this collection has left open.
     type: list
     elements: str
-    choices: [host, kernel, docker, podman, containers]
-    default: [host, kernel, docker, podman, containers]
+    choices: [host, kernel, docker, podman, containers, bulkhead]
+    default: [host, kernel, docker, podman, containers, bulkhead]
 attributes:
   check_mode:
     description: Can run in check mode and return what it returns without it.
@@ -233,6 +233,12 @@ posture:
         version_text:
           description: As the engine says it.
           type: str
+        installed_version:
+          description: Version of the program that the next start runs.
+          type: str
+        upgrade_pending:
+          description: Whether that is another one than runs.
+          type: bool
         running:
           description: Whether it runs; null for a snap, which is not looked at.
           type: bool
@@ -429,6 +435,12 @@ posture:
             internal:
               description: Whether it is cut off from the outside.
               type: bool
+            interface:
+              description: The bridge on the host.
+              type: str
+            route_localnet:
+              description: Whether packets with a loopback address pass the bridge.
+              type: bool
             icc:
               description: Whether its containers reach each other.
               type: bool
@@ -438,6 +450,221 @@ posture:
             containers:
               description: Running containers on it.
               type: int
+        other_bridges:
+          description: Bridges of the host that the engine does not own, for example of libvirt or Podman.
+          type: list
+          elements: dict
+          contains:
+            name:
+              description: Name of the interface.
+              type: str
+            route_localnet:
+              description: Whether packets with a loopback address pass it.
+              type: bool
+            nf_call_iptables:
+              description: Whether packets between its ports pass the packet filter.
+              type: bool
+            nf_call_ip6tables:
+              description: The same for IPv6.
+              type: bool
+        firewall:
+          description: What surrounds the engine's rules in the packet filter.
+          type: dict
+          contains:
+            backend:
+              description: >-
+                V(iptables) or V(nftables); null when the engine was not asked.
+              type: str
+            user_chain:
+              description: >-
+                The chain DOCKER-USER, for the host's own rules; null where the engine makes none.
+              type: dict
+              contains:
+                exists:
+                  description: Whether it is there.
+                  type: bool
+                jumped_to:
+                  description: Whether every forwarded packet enters it.
+                  type: bool
+            services:
+              description: Firewall services that are installed.
+              type: list
+              elements: dict
+              contains:
+                name:
+                  description: Name of the service.
+                  type: str
+                active:
+                  description: Whether it is active.
+                  type: bool
+                enabled:
+                  description: Whether it starts at boot.
+                  type: bool
+                keeps_other_rules:
+                  description: Whether the engine's rules are there again after its start or reload.
+                  type: bool
+        socket_access:
+          description: Who reaches the engine's socket beside its owner and C(group_members).
+          type: dict
+          contains:
+            acl:
+              description: Who may connect by a named entry of an access control list.
+              type: list
+              elements: dict
+              contains:
+                kind:
+                  description: >-
+                    V(user) or V(group).
+                  type: str
+                name:
+                  description: The account's or group's name.
+                  type: str
+                id:
+                  description: Its id.
+                  type: int
+            everybody:
+              description: Whether every user of the host may connect.
+              type: bool
+            containers:
+              description: Containers that have an engine's socket mounted.
+              type: list
+              elements: dict
+              contains:
+                name:
+                  description: The container's name.
+                  type: str
+                id:
+                  description: The first twelve digits of its id.
+                  type: str
+                engine:
+                  description: The engine that holds it.
+                  type: str
+                user:
+                  description: Who owns that engine.
+                  type: str
+                host_network:
+                  description: Whether it is in the host's network namespace.
+                  type: bool
+                published:
+                  description: Addresses and ports of the host on which it is reached; null without a record.
+                  type: list
+                  elements: str
+        restarts:
+          description: What restarts the engine without anybody deciding it.
+          type: dict
+          contains:
+            needrestart:
+              description: The program needrestart; null where it is not installed.
+              type: dict
+              contains:
+                mode:
+                  description: >-
+                    V(list), V(ask) or V(automatic) by its configuration; null for its own default.
+                  type: str
+                docker:
+                  description: >-
+                    V(deferred), V(restarted) or V(unknown).
+                  type: str
+                containerd:
+                  description: The same for containerd.
+                  type: str
+            unattended_upgrades:
+              description: Unattended upgrades of Debian; null where they are not installed.
+              type: dict
+              contains:
+                enabled:
+                  description: Whether they are switched on.
+                  type: bool
+                not_excluded:
+                  description: Installed packages of the engine that they may upgrade.
+                  type: list
+                  elements: str
+        audit:
+          description: What the kernel's audit watches of the engine's files.
+          type: dict
+          contains:
+            installed:
+              description: Whether C(auditctl) is there. Without it nothing is taken to be watched.
+              type: bool
+            paths:
+              description: >-
+                Each has the fields of C(dockerd); those that do not exist on this host have a null C(path).
+              type: dict
+              contains:
+                dockerd:
+                  description: >-
+                    The daemon's program.
+                  type: dict
+                  contains:
+                    path:
+                      description: Where it is.
+                      type: str
+                    exists:
+                      description: Whether it is there.
+                      type: bool
+                    watched:
+                      description: Whether writes and changes of attributes there leave a record.
+                      type: bool
+                containerd_state:
+                  description: >-
+                    C(/run/containerd).
+                  type: dict
+                data_root:
+                  description: >-
+                    Images, containers and volumes.
+                  type: dict
+                configuration_directory:
+                  description: >-
+                    The directory of daemon.json.
+                  type: dict
+                service_unit:
+                  description: >-
+                    The unit of the service.
+                  type: dict
+                containerd_socket:
+                  description: >-
+                    The socket of containerd.
+                  type: dict
+                docker_socket:
+                  description: >-
+                    The engine's socket.
+                  type: dict
+                defaults_debian:
+                  description: >-
+                    C(/etc/default/docker).
+                  type: dict
+                daemon_json:
+                  description: >-
+                    The configuration file.
+                  type: dict
+                containerd_configuration:
+                  description: >-
+                    C(/etc/containerd/config.toml).
+                  type: dict
+                defaults_redhat:
+                  description: >-
+                    C(/etc/sysconfig/docker).
+                  type: dict
+                containerd:
+                  description: >-
+                    The program.
+                  type: dict
+                containerd_shim:
+                  description: >-
+                    The program.
+                  type: dict
+                containerd_shim_runc_v1:
+                  description: >-
+                    The program.
+                  type: dict
+                containerd_shim_runc_v2:
+                  description: >-
+                    The program.
+                  type: dict
+                runc:
+                  description: >-
+                    The program.
+                  type: dict
         unlisted_containers:
           description: Ids of containers in Docker's cgroups that the engine does not list.
           type: list
@@ -933,6 +1160,67 @@ posture:
             read_only_root:
               description: Whether a read-only root was asked for.
               type: bool
+    bulkhead:
+      description: What this collection itself has left open on the host.
+      type: dict
+      contains:
+        present:
+          description: Whether it keeps state there.
+          type: bool
+        pending:
+          description: What roles were asked for and have not brought into force.
+          type: list
+          elements: dict
+          contains:
+            role:
+              description: The role.
+              type: str
+            key:
+              description: The key.
+              type: str
+            reason:
+              description: Why.
+              type: str
+            since:
+              description: The end of that run.
+              type: str
+        drift:
+          description: Keys that a role owns and somebody has changed since.
+          type: list
+          elements: dict
+          contains:
+            path:
+              description: The file.
+              type: str
+            key:
+              description: The key, its names joined by dots; null when it is about the whole file.
+              type: str
+            owner:
+              description: The role.
+              type: str
+            state:
+              description: >-
+                V(changed), V(absent), V(edited) (a format that the host cannot read) or V(unreadable).
+              type: str
+            set:
+              description: What the role set.
+              type: raw
+            found:
+              description: What is there.
+              type: raw
+        open_checkpoint:
+          description: The checkpoint of a run that has not ended; null when there is none.
+          type: dict
+          contains:
+            id:
+              description: Its id.
+              type: str
+            opened_at:
+              description: When.
+              type: str
+            holder:
+              description: Who opened it.
+              type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule

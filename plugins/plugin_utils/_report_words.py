@@ -21,11 +21,13 @@ SEVERITIES = ("critical", "high", "medium", "low")
 AREAS = {
     "docker_engine": "Docker engine",
     "docker_files": "Docker files",
+    "docker_audit": "Docker audit trail",
     "containers": "Containers",
     "networks": "Networks",
     "host": "Host",
     "kernel": "Kernel",
     "podman": "Podman",
+    "collection": "This collection",
 }
 
 _REFERENCES = {

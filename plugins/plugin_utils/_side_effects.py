@@ -5,8 +5,8 @@
 A remedy may not fail another control. Where the engine's own reaction does, that is data here, with
 the reason why it is accepted, and shown in the plan before the change. Source: moby,
 ``daemon/libnetwork/drivers/bridge/bridge_linux.go`` (the conditions of its set-up steps),
-``setup_bridgenetfiltering.go`` and ``setup_ipv4.go``; tried on 26.1 (icc off sets bridge-nf-call, the proxy off
-sets route_localnet and not the other) and 28.5 (the proxy off sets both; IPv6's switch only with IPv6).
+``setup_bridgenetfiltering.go`` and ``setup_ipv4.go``; tried on 26.1 (icc off sets bridge-nf-call, the proxy
+off only route_localnet) and on 28.5 (the proxy off sets both; the switch for IPv6 needs a network with IPv6).
 """
 
 from __future__ import annotations

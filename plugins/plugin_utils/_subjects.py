@@ -18,7 +18,7 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._expression_ope
 
 __all__ = ["Subject", "host_subject", "subjects_of"]
 
-_SHARED = ("host", "kernel", "docker", "podman", "rootless_engines", "containers")
+_SHARED = ("host", "kernel", "docker", "podman", "rootless_engines", "containers", "bulkhead")
 
 
 @dataclass(frozen=True)

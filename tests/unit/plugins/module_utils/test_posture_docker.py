@@ -241,3 +241,45 @@ def test_a_command_with_a_credential_is_not_shown(docker: FakeDocker) -> None:
     assert collect(docker)["exec_start"] == {
         "unreadable": "it holds settings that are not shown: https-proxy"
     }
+
+
+def replaced(docker: FakeDocker, installed: str) -> dict[str, Any]:
+    """The daemon runs on, and another program lies where its own was."""
+    docker.start()
+    docker.system.local(f"/proc/{PID}/exe").unlink()
+    docker.system.link(f"/proc/{PID}/exe", "/usr/sbin/dockerd (deleted)")
+    docker.system.answers["/usr/sbin/dockerd", "--version"] = installed
+    return collect(docker)
+
+
+def test_the_daemon_that_runs_is_the_installed_one(docker: FakeDocker) -> None:
+    docker.start()
+    facts = collect(docker)
+    assert (facts["installed_version"], facts["upgrade_pending"]) == ("26.1.5+dfsg1", False)
+    assert ("/usr/sbin/dockerd", "--version") not in docker.system.ran
+
+
+def test_a_program_that_was_replaced_is_asked_for_its_version(docker: FakeDocker) -> None:
+    facts = replaced(docker, "Docker version 28.5.2+dfsg4, build x\n")
+    assert (facts["version_text"], facts["installed_version"]) == ("26.1.5+dfsg1", "28.5.2+dfsg4")
+    assert facts["upgrade_pending"] is True
+
+
+def test_the_same_release_built_anew_is_no_upgrade(docker: FakeDocker) -> None:
+    assert replaced(docker, "Docker version 26.1.5+dfsg1, build x\n")["upgrade_pending"] is False
+
+
+def test_a_replaced_program_that_says_nothing_is_unreadable(docker: FakeDocker) -> None:
+    facts = replaced(docker, "")
+    assert "no version" in facts["installed_version"]["unreadable"]
+    assert "unreadable" in facts["upgrade_pending"]
+
+
+def test_what_surrounds_the_engine_is_there_and_costs_few_commands(docker: FakeDocker) -> None:
+    docker.start()
+    facts = collect(docker)
+    assert facts["firewall"]["backend"] == "iptables"
+    assert facts["audit"]["paths"]["daemon_json"]["exists"] is True
+    assert facts["restarts"] == {"needrestart": None, "unattended_upgrades": None}
+    assert facts["socket_access"]["acl"] == []
+    assert [command[0] for command in docker.system.ran].count("systemctl") == 2

@@ -43,7 +43,7 @@ def network(name: str = "bridge", **options: str) -> dict[str, Any]:
 
 
 def judged(given: dict[str, Any], rules: Any) -> tuple[Any, str]:
-    fact = bridge_networks([given], [], rules)[0]
+    fact = bridge_networks(FakeSystem(Path("/nonexistent")), [given], [], rules)[0]
     return fact["icc"], fact["icc_witness"]
 
 
@@ -99,8 +99,22 @@ def test_running_containers_are_counted_on_each_bridge_and_other_drivers_left_ou
         {"NetworkSettings": {"Networks": {"bridge": {}}}},
         {"NetworkSettings": None},
     ]
-    facts = bridge_networks([network(), network("other"), {"Name": "host", "Driver": "host"}], containers, [])
+    networks = [network(), network("other"), {"Name": "host", "Driver": "host"}]
+    facts = bridge_networks(FakeSystem(Path("/nonexistent")), networks, containers, [])
     assert [(fact["name"], fact["default"], fact["containers"]) for fact in facts] == [
         ("bridge", True, 2),
         ("other", False, 1),
+    ]
+
+
+def test_each_network_says_whether_its_bridge_lets_loopback_addresses_pass(tmp_path: Path) -> None:
+    system = FakeSystem(tmp_path)
+    system.write("/proc/sys/net/ipv4/conf/docker0/route_localnet", "1\n")
+    system.write("/proc/sys/net/ipv4/conf/all/route_localnet", "0\n")
+    hostile = network("other", **{"com.docker.network.bridge.name": "../../../../etc/x"})
+    facts = bridge_networks(system, [network(), network("other"), hostile], [], [])
+    assert [(fact["interface"], fact["route_localnet"]) for fact in facts] == [
+        ("docker0", True),
+        ("br-c5dcf52a5ca6", None),
+        ("../../../../etc…", {"unreadable": "the bridge's name is not an interface name"}),
     ]

@@ -30,6 +30,7 @@ MAPS = {
     "docker.settings.configured",
     "docker.settings.value",
     "witnesses",
+    "bulkhead.open_checkpoint.holder",
     "kernel.config.options",
     "kernel.apparmor.profiles",
     "kernel.modules",
@@ -80,6 +81,8 @@ def canonical(path: str, name: str) -> str:
         return EACH_SETTING
     if path == EACH_SETTING:
         return f"docker.settings.{name}"
+    if path.startswith("docker.audit.paths."):
+        return f"docker.audit.paths.dockerd.{name}"
     if path.startswith("docker.files."):
         return f"docker.files.service_unit.{name}"
     return f"{path}.{name}" if path else name
@@ -138,7 +141,7 @@ def system(tmp_path: Path) -> FakeSystem:
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_that_is_not_wanted_is_null_and_not_read(system: FakeSystem, part: str) -> None:
     posture = collect_posture(system, [part])
-    others = {"host", "kernel", "docker", "podman", "containers"} - {part}
+    others = set(PARTS) - {part}
     assert posture[part] is not None
     assert [name for name in others if posture[name] is not None] == []
     if part == "host":
@@ -171,11 +174,34 @@ def test_containers_that_the_engine_does_not_list(
     docker = FakeDocker(system)
     docker.install()
     docker.start()
-    container = {"cgroup": cgroup, "uid": uid, "engine": "unknown", "user": "x"}
+    container = {"cgroup": cgroup, "uid": uid, "engine": "unknown", "user": "x", "mounts": []}
     monkeypatch.setattr(_posture, "collect_containers", lambda _system, docker_records: [container])
     with docker.listen():
         posture = collect_posture(system, ["docker", "containers"])
     assert posture["docker"]["unlisted_containers"] == unlisted
+
+
+def test_the_containers_that_hold_the_socket_are_joined(
+    system: FakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = FakeDocker(system)
+    docker.install()
+    docker.start()
+    container = {
+        "cgroup": "/",
+        "uid": 0,
+        "engine": "docker",
+        "user": "root",
+        "name": "agent",
+        "short_id": "2e9c42ea36cf",
+        "mounts": [{"sensitive": "engine_socket"}],
+        "namespaces": {"net": "private"},
+        "record": None,
+    }
+    monkeypatch.setattr(_posture, "collect_containers", lambda _system, docker_records: [container])
+    with docker.listen():
+        posture = collect_posture(system, ["docker", "containers"])
+    assert [holder["name"] for holder in posture["docker"]["socket_access"]["containers"]] == ["agent"]
 
 
 def test_a_docker_that_cannot_be_looked_at_hides_nothing_else(
@@ -196,6 +222,7 @@ def test_without_the_containers_it_is_not_known_which_are_unlisted(system: FakeS
     docker.install()
     posture = collect_posture(system, ["docker"])
     assert "not gathered" in posture["docker"]["unlisted_containers"]["unreadable"]
+    assert "not gathered" in posture["docker"]["socket_access"]["containers"]["unreadable"]
 
 
 def test_the_module_returns_the_posture_and_changes_nothing(
