@@ -54,6 +54,12 @@ def rules_text(paths: Mapping[str, bool]) -> str:
     return "# Changes to what the Docker engine is made of. Written by bulkhead.hardening.\n" + "".join(lines)
 
 
+def paths_of_text(text: str) -> dict[str, bool]:
+    """What `rules_text` was given, from the text that it made."""
+    lines = [line for line in text.splitlines() if line.startswith("-a ") and _KEY.search(line)]
+    return {match[1]: "dir=" in match[0] for line in lines for match in [_PATH.search(line)] if match}
+
+
 def rule_words(path: str, *, recursive: bool) -> list[str]:
     """A rule for writes and changes of attributes, without its first word (``-a`` or ``-d``)."""
     field = "dir" if recursive else "path"

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from ansible_collections.bulkhead.hardening.plugins.module_utils._audit_rules import RULES_PATH
+from ansible_collections.bulkhead.hardening.plugins.module_utils._audit_rules_load import load_own_rules
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_files import (
     put_attributes,
     put_file,
@@ -33,6 +35,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sta
     HostState,
     same_file,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_host_port import DockerHost
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_restore import restore_engine
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
 
@@ -93,6 +96,8 @@ def apply(
     if docker:
         _restore_docker(system, wanted, found, contents, changed, containers, applied)
     _set_units(system, wanted, applied)
+    if RULES_PATH in changed:
+        applied.actions += load_own_rules(DockerHost(system))
     _set_kernel(system, wanted, applied)
     _put_attributes(wanted, found, None)
     return applied

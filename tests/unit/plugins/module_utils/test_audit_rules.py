@@ -11,6 +11,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._audit_rules im
     decide_audit,
     own_paths,
     parse_status,
+    paths_of_text,
     rules_text,
 )
 
@@ -30,6 +31,12 @@ def test_the_file_holds_a_rule_per_path() -> None:
         "-a always,exit -F dir=/etc/docker -F perm=wa -F key=bulkhead-docker",
         "-a always,exit -F path=/usr/bin/runc -F perm=wa -F key=bulkhead-docker",
     ]
+
+
+def test_the_text_gives_its_paths_back() -> None:
+    paths = {"/usr/bin/runc": False, "/etc/docker": True}
+    assert paths_of_text(rules_text(paths)) == paths
+    assert paths_of_text("# -a x\n-w /etc/passwd -p wa -k bulkhead-docker\n") == {}
 
 
 def test_only_our_rules_are_ours() -> None:

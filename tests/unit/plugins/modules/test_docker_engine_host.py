@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.bulkhead.hardening.plugins.module_utils._audit_rules import RULES_PATH
+from ansible_collections.bulkhead.hardening.plugins.module_utils._audit_rules_load import load_own_rules
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_host import (
     NEEDRESTART_PATH,
     UPGRADES_PATH,
@@ -236,3 +237,20 @@ def test_systemd_reads_units_again_only_where_they_are_newer(
     system.answers["systemctl", "daemon-reload"] = ""
     assert _run(system, reload_units=["docker.socket"])["changed"] == reloads
     assert (("systemctl", "daemon-reload") in system.ran) == reloads
+
+
+def test_a_restore_makes_the_kernel_s_rules_those_of_the_file(system: AuditedSystem) -> None:
+    host = DockerHost(system, str(system.directory))
+    _run(system, audit=EVERYTHING["audit"])
+    text = system.local(RULES_PATH).read_text()
+    system.local(RULES_PATH).unlink()
+    assert len(load_own_rules(host)) == 2
+    assert system.rules == []
+    system.write(RULES_PATH, text)
+    assert load_own_rules(host) == [
+        "audit rule loaded: /etc/docker",
+        "audit rule loaded: /etc/docker/daemon.json",
+    ]
+    assert load_own_rules(host) == []
+    system.local("/usr/sbin/auditctl").unlink()
+    assert load_own_rules(host) == []
