@@ -1,163 +1,280 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Decide how keys of daemon.json that were written come into force with the least loss.
+"""The disruption plan: how written keys of daemon.json come into force with the least loss, at which cost.
 
-Sources: moby ``daemon/reload.go`` at docker-v29.7.2 (what SIGHUP applies); tried on 20.10 and 26.1:
-live-restore switched on by reload lets containers survive the restart, bridge options do not change while
-containers run.
+Pure: from the engine's state, the keys and what is allowed to the steps, the containers that stop, and what
+stays pending with its reason. The facts about single keys are in `_docker_effects`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Optional
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Optional
 
-from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import (
-    DOCKER_KEYS,
-    parse_version,
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import (
+    EngineState,
+    Loss,
+    RunningContainer,
+    WrittenKey,
+    activation_of,
+    losses_of_restart,
+    need_of,
+    reach_of,
 )
 
-__all__ = ["Activation", "EngineState", "RunningContainer", "WrittenKey", "decide"]
+__all__ = ["ALLOWED", "Activation", "Effect", "Stop", "decide"]
 
-# Options of the default bridge: with live-restore and running containers they survive a restart unchanged.
-BRIDGE_KEYS = frozenset(
-    {
-        "bip",
-        "bip6",
-        "bridge",
-        "default-address-pools",
-        "default-gateway",
-        "default-gateway-v6",
-        "fixed-cidr",
-        "fixed-cidr-v6",
-        "icc",
-        "ip",
-        "ipv6",
-        "mtu",
-    }
-)
-# systemd's stamps are whole seconds: a reload counts to the end of its second.
-_RELOAD_STAMP_SECONDS = 1.0
+# What a run may cost, from the least to the most.
+ALLOWED = ("reload", "restart", "stop_containers", "move_data")
+
+_REACH = {
+    "engine": "",
+    "created": "only containers created afterwards get it",
+    "started": "containers get it at their next start",
+    "networks": "only networks created afterwards get it",
+}
 
 
 @dataclass(frozen=True)
-class WrittenKey:
-    """A key in the file.
+class Effect:
+    """What one key costs.
 
-    :ivar since: when it was written (seconds since the epoch); ``None``: by this run
-    :ivar in_force: its value was in force already before it was written
-    :ivar differs: another value was measured, whenever the daemon was started
+    :ivar effect: one of `_docker_effects.EFFECTS`
+    :ivar reason: what it does to the engine and its containers, for the reader
+    :ivar containers: names of the containers that bringing it into force stops
     """
 
-    name: str
-    since: Optional[float]
-    in_force: bool
-    differs: bool
+    key: str
+    effect: str
+    reason: str
+    containers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class RunningContainer:
-    """A running container, by what tells whether it survived: its first process and when that began."""
+class Stop:
+    """A container that the steps stop.
 
-    id: str
-    name: str
-    pid: int
-    start_ticks: Optional[int]
-    auto_remove: bool
+    :ivar started_again: by the steps, after the restart
+    """
 
-
-@dataclass(frozen=True)
-class EngineState:
-    """The engine before activation; the times are seconds since the epoch, ``None`` when it does not run."""
-
-    version: str
-    started_at: Optional[float]
-    reloaded_at: Optional[float]
-    live_restore: bool
-    swarm: bool
-    containers: tuple[RunningContainer, ...]
+    container: RunningContainer
+    why: str
+    started_again: bool
 
 
 @dataclass(frozen=True)
 class Activation:
-    """What to do, in this order: reload, wait for live-restore, restart.
+    """The plan.
 
-    :ivar settled: keys that are in force, or come into force by these steps
+    :ivar steps: what to do, in this order: daemon_reload, reload, await_live_restore, stop_containers,
+        prove_none_left, restart, start_containers
+    :ivar stops: the containers that the steps stop
+    :ivar settled: keys that are in force, or come into force by the steps
     :ivar pending: keys that do not, each with the reason
     """
 
-    reload: bool
-    await_live_restore: bool
-    restart: bool
-    settled: tuple[str, ...]
-    pending: dict[str, str]
+    steps: tuple[str, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    stops: tuple[Stop, ...] = ()
+    settled: tuple[str, ...] = ()
+    pending: dict[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as the module and the filter give it."""
+        return {
+            "effects": [
+                {
+                    "key": effect.key,
+                    "effect": effect.effect,
+                    "reason": effect.reason,
+                    "containers": list(effect.containers),
+                }
+                for effect in self.effects
+            ],
+            "steps": list(self.steps),
+            "stops": [
+                {"name": stop.container.name, "why": stop.why, "started_again": stop.started_again}
+                for stop in self.stops
+            ],
+            "pending": dict(self.pending),
+        }
 
 
-def decide(state: EngineState, keys: Sequence[WrittenKey], *, live_restore_wanted: bool) -> Activation:
+def decide(
+    state: EngineState,
+    keys: Sequence[WrittenKey],
+    *,
+    live_restore_wanted: bool,
+    allow: str = "restart",
+    withheld: Optional[Mapping[str, str]] = None,
+) -> Activation:
     """Plan the activation.
 
-    :param live_restore_wanted: whether live-restore is configured. A restart without it ends every container,
-        also where the running daemon still has it (tried on 20.10 and 26.1)
+    :param live_restore_wanted: whether live-restore is configured for the next start
+    :param allow: one of `ALLOWED`
+    :param withheld: keys that were asked for and not written, each with the reason
     """
-    if state.started_at is None:
+    planning = _Planning(state, keys, live_restore_wanted, ALLOWED.index(allow), withheld or {})
+    return planning.activation() if state.started_at is not None else planning.not_running()
+
+
+class _Planning:
+    """One plan in the making; every method is a question about the same state and keys."""
+
+    def __init__(
+        self,
+        state: EngineState,
+        keys: Sequence[WrittenKey],
+        live_restore_wanted: bool,
+        level: int,
+        withheld: Mapping[str, str],
+    ) -> None:
+        self.state = state
+        self.withheld = withheld
+        self.keys = [key for key in keys if not key.foreign]
+        self.level = level
+        self.needs = {key.name: need_of(key, state) for key in self.keys if key.name not in withheld}
+        foreign = {key.name: need_of(key, state) for key in keys if key.foreign}
+        self.movers = _of_kind("move_data", {**foreign, **self.needs})
+        switch = self.needs.get("live-restore", foreign.get("live-restore"))
+        self.switching = live_restore_wanted and not state.live_restore and switch == "reload"
+        survives = live_restore_wanted and (state.live_restore or self.switching)
+        self.losses = losses_of_restart(state, live_restore=survives)
+
+    def not_running(self) -> Activation:
+        """Nothing is started by being planned."""
         reason = "the engine does not run; it takes effect when it starts"
-        return Activation(False, False, False, (), {key.name: reason for key in keys})
-    reload_keys = [key.name for key in keys if _needs_reload(key, state)]
-    restart_keys = [key.name for key in keys if _needs_restart(key, state)]
-    names = ", ".join(sorted(container.name for container in state.containers))
-    bridge = [name for name in restart_keys if name in BRIDGE_KEYS and state.containers]
-    pending = {
-        name: f"takes effect at the engine's next start without containers; running: {names}"
-        for name in bridge
-    }
-    restart_keys = [name for name in restart_keys if name not in pending]
-    switching = "live-restore" in reload_keys and live_restore_wanted
-    survives = live_restore_wanted and (state.live_restore or switching)
-    obstacle = _obstacle(state, live_restore=survives) if restart_keys else None
-    if obstacle is not None:
-        pending.update({name: obstacle for name in restart_keys})
-    return Activation(
-        reload=bool(reload_keys),
-        await_live_restore=switching,
-        restart=bool(restart_keys) and obstacle is None,
-        settled=tuple(key.name for key in keys if key.name not in pending),
-        pending=pending,
-    )
-
-
-def _reloadable(name: str) -> bool:
-    return name in DOCKER_KEYS and DOCKER_KEYS[name].reloadable
-
-
-def _needs_reload(key: WrittenKey, state: EngineState) -> bool:
-    if not _reloadable(key.name) or key.in_force:
-        return False
-    read_at = state.started_at or 0.0
-    if state.reloaded_at is not None:
-        read_at = max(read_at, state.reloaded_at + _RELOAD_STAMP_SECONDS)
-    return key.since is None or key.since > read_at
-
-
-def _needs_restart(key: WrittenKey, state: EngineState) -> bool:
-    if _reloadable(key.name) or key.in_force:
-        return False
-    return key.differs or key.since is None or key.since > (state.started_at or 0.0)
-
-
-def _obstacle(state: EngineState, *, live_restore: bool) -> Optional[str]:
-    """Why a restart would end containers, or ``None``."""
-    names = ", ".join(sorted(container.name for container in state.containers))
-    if not names:
-        return None
-    if state.swarm:
-        return f"needs a restart, and the engine is in a swarm, so that a restart would stop: {names}"
-    if not live_restore:
-        return f"needs a restart, and live-restore is off, so that a restart would stop: {names}"
-    removed = sorted(container.name for container in state.containers if container.auto_remove)
-    if removed and parse_version(state.version) < (23,):
-        return (
-            f"needs a restart, at which Docker Engine {state.version} loses containers run with --rm: "
-            + ", ".join(removed)
+        return Activation(
+            effects=tuple(Effect(name, "none", reason) for name in self.needs),
+            pending={**dict.fromkeys(self.needs, reason), **self.withheld},
         )
-    return None
+
+    def activation(self) -> Activation:
+        """Steps, effects, and what is left."""
+        pending = {name: reason for name in self.needs for reason in [self._obstacle(name)] if reason}
+        restart = any(
+            need not in ("none", "reload") and name not in pending for name, need in self.needs.items()
+        )
+        stops = self._stops(pending) if restart else ()
+        return Activation(
+            steps=self._steps(restart, stops),
+            effects=(
+                *(self._effect(name, need) for name, need in self.needs.items()),
+                *(self._effect(name, activation_of(name, self.state.version)) for name in self.withheld),
+            ),
+            stops=stops,
+            settled=tuple(name for name in self.needs if name not in pending),
+            pending={**pending, **self.withheld},
+        )
+
+    def _steps(self, restart: bool, stops: Sequence[Stop]) -> tuple[str, ...]:
+        reload = "reload" in self.needs.values() or (restart and self.switching)
+        moves = bool(self.movers)
+        planned = (
+            ("daemon_reload", self.state.needs_daemon_reload and (reload or restart)),
+            ("reload", reload),
+            ("await_live_restore", reload and self.switching),
+            ("stop_containers", bool(stops)),
+            ("prove_none_left", restart and moves),
+            ("restart", restart),
+            ("start_containers", any(stop.started_again for stop in stops)),
+        )
+        return tuple(step for step, done in planned if done)
+
+    def _obstacle(self, name: str) -> Optional[str]:
+        """Why a key is not brought into force by this run, or ``None``."""
+        need = self.needs[name]
+        if need in ("none", "reload"):
+            return None
+        if need == "move_data" and self.level < ALLOWED.index("move_data"):
+            return f"moves the engine's data; {_permits('move_data')}"
+        if need in ("move_data", "without_containers") and self.state.swarm and self.state.containers:
+            return (
+                "takes effect at a start without containers, and the swarm starts its tasks again: "
+                "leave the swarm first"
+            )
+        if self.movers and self.level < ALLOWED.index("move_data"):
+            return (
+                f"needs a restart, which would also bring {', '.join(self.movers)} into force and move the "
+                f"engine's data; {_permits('move_data')}"
+            )
+        if self.level < ALLOWED.index("restart"):
+            return f"needs a restart of the engine; {_permits('restart')}"
+        if self.level >= ALLOWED.index("stop_containers"):
+            return None
+        if self.losses:
+            return f"needs a restart, and {_losses(self.losses)}; {_permits('stop_containers')}"
+        if need == "without_containers" and self.state.containers:
+            return (
+                f"takes effect at the engine's next start without containers; running: "
+                f"{_names(self.state.containers)}; {_permits('stop_containers')}"
+            )
+        return None
+
+    def _stops(self, pending: dict[str, str]) -> tuple[Stop, ...]:
+        """The containers that end by a restart, for whatever reason there is first."""
+        if self.movers:
+            why = f"{', '.join(self.movers)} moves the engine's data, and no container may stay behind"
+            return tuple(Stop(container, why, started_again=False) for container in self._sorted())
+        waiting = [
+            name for name, need in self.needs.items() if need == "without_containers" and name not in pending
+        ]
+        if waiting and self.state.containers:
+            why = f"{', '.join(waiting)} takes effect only at a start without containers"
+            return tuple(_stop(container, why) for container in self._sorted())
+        return tuple(_stop(loss.container, loss.why) for loss in self.losses)
+
+    def _sorted(self) -> list[RunningContainer]:
+        return sorted(self.state.containers, key=lambda container: container.name)
+
+    def _effect(self, name: str, need: str) -> Effect:
+        reach = _REACH[reach_of(name)]
+        everything = tuple(container.name for container in self._sorted())
+        if need == "none":
+            return Effect(name, "none", _joined("in force already", reach))
+        if need == "reload":
+            return Effect(name, "reload", _joined("read by a reload, no container is touched", reach))
+        if need == "move_data":
+            reason = (
+                "images, volumes and containers stay behind in the old place; every container stops first"
+            )
+            return Effect(name, "move_data", reason, everything)
+        if self.losses:
+            lost = tuple(loss.container.name for loss in self.losses)
+            return Effect(
+                name, "stop_containers", _joined(f"read by a restart; {_losses(self.losses)}", reach), lost
+            )
+        if need == "without_containers" and everything:
+            reason = "read by a restart, and left aside by the engine while a container runs"
+            return Effect(name, "without_containers", reason, everything)
+        kept = "containers run on through the restart" if everything else "no container runs"
+        effect = "new_containers" if reach and need == "restart" else "restart"
+        return Effect(name, effect, _joined(f"read by a restart; {kept}", reach))
+
+
+def _of_kind(kind: str, needs: dict[str, str]) -> list[str]:
+    return sorted(name for name, need in needs.items() if need == kind)
+
+
+def _stop(container: RunningContainer, why: str) -> Stop:
+    """A container run with --rm is gone when it stops; a swarm starts the successor of its task by itself."""
+    return Stop(container, why, started_again=not (container.auto_remove or container.swarm_task))
+
+
+def _losses(losses: Sequence[Loss]) -> str:
+    whys = list(dict.fromkeys(loss.why for loss in losses))
+    names = ", ".join(loss.container.name for loss in losses)
+    return f"{' and '.join(whys)}, so that a restart would stop: {names}"
+
+
+def _names(containers: Iterable[RunningContainer]) -> str:
+    return ", ".join(sorted(container.name for container in containers))
+
+
+def _permits(level: str) -> str:
+    return f"docker_engine_allow: {level} permits it"
+
+
+def _joined(first: str, second: str) -> str:
+    return f"{first}; {second}" if second else first

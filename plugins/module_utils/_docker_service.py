@@ -4,28 +4,39 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Iterable
 from typing import Any, Callable, Optional
 
-from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_activation import (
-    EngineState,
-    RunningContainer,
-)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import (
     DockerRecords,
     fetch_docker_records,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_cgroups import docker_cgroups
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import (
+    EngineState,
+    RunningContainer,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_records import container_name
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_daemon import find_daemon
-from ansible_collections.bulkhead.hardening.plugins.module_utils._systemd_unit import read_service
+from ansible_collections.bulkhead.hardening.plugins.module_utils._systemd_unit import Service, read_service
+from ansible_collections.bulkhead.hardening.plugins.module_utils._unix_http import unix_http
 
 __all__ = ["DockerService", "DockerServiceError"]
 
 UNIT = "docker.service"
+UNITS = (UNIT, "docker.socket")
 SYSTEMCTL_SECONDS = 180.0
 POLL_SECONDS = 0.5
+# A container may name a time to stop of its own; the engine kills it when that is over.
+STOP_SECONDS = 300.0
+# From the engine's answer that a container has stopped until its cgroup is empty.
+SETTLE_SECONDS = 10.0
+
+_VERSION = re.compile(r"Docker version (\d+(?:\.\d+)+)")
 
 
 class DockerServiceError(BulkheadError):
@@ -42,13 +53,18 @@ class DockerService:
 
     def state(self) -> EngineState:
         """The engine as it is now; it is not started by being looked at."""
-        try:
-            service = read_service(self._system, UNIT)
-        except PortError as error:
-            raise DockerServiceError(f"{UNIT}: {error}") from error
+        service = self.service()
         daemon = find_daemon(self._system, service.main_pid)
         if daemon is None:
-            return EngineState("0", None, None, live_restore=False, swarm=False, containers=())
+            return EngineState(
+                "0",
+                None,
+                None,
+                live_restore=False,
+                swarm=False,
+                containers=(),
+                needs_daemon_reload=service.need_daemon_reload,
+            )
         records = self._records()
         return EngineState(
             version=str(records.version["Version"]),
@@ -57,15 +73,79 @@ class DockerService:
             live_restore=records.info.get("LiveRestoreEnabled") is True,
             swarm=_swarm(records.info),
             containers=self._containers(records),
+            installed_version=self._installed_version(daemon.pid, daemon.executable),
+            needs_daemon_reload=service.need_daemon_reload,
         )
+
+    def service(self) -> Service:
+        """The unit as systemd has it loaded; raises `DockerServiceError`."""
+        try:
+            return read_service(self._system, UNIT)
+        except PortError as error:
+            raise DockerServiceError(f"{UNIT}: {error}") from error
+
+    def command_differs(self) -> bool:
+        """Whether the unit's next start has another command line than the running daemon."""
+        service = self.service()
+        daemon = find_daemon(self._system, service.main_pid)
+        return daemon is not None and daemon.argv != service.command
+
+    def daemon_reload(self) -> None:
+        """Let systemd read the unit's files again."""
+        self._systemctl("daemon-reload")
 
     def reload(self) -> None:
         """Let the daemon read its file again."""
-        self._systemctl("reload")
+        self._systemctl("reload", UNIT)
 
     def restart(self) -> None:
         """Restart the daemon."""
-        self._systemctl("restart")
+        self._systemctl("restart", UNIT)
+
+    def start(self) -> None:
+        """Start a daemon that is down, also when systemd has given up on it (its start limit)."""
+        self._systemctl("reset-failed", *UNITS)
+        self._systemctl("start", UNIT)
+
+    def stop_containers(self, containers: Iterable[RunningContainer]) -> None:
+        """Stop containers by name, each with the time that it has for it; raises `DockerServiceError`."""
+        for container in containers:
+            self._container_request(container.id, container.name, "stop", accepted=(204, 304, 404))
+
+    def start_containers(self, containers: Iterable[RunningContainer]) -> None:
+        """Start containers again that were stopped; one that runs already stays as it is."""
+        for container in containers:
+            self._container_request(container.id, container.name, "start", accepted=(204, 304))
+
+    def start_known(self, containers: Iterable[RunningContainer]) -> list[str]:
+        """Start those of the containers that the engine knows; returns the names of those that it started."""
+        return [
+            container.name
+            for container in containers
+            if self._container_request(container.id, container.name, "start", accepted=(204, 304, 404)) == 204
+        ]
+
+    def prove_none_left(self) -> None:
+        """Raise `DockerServiceError` when /proc shows a process in a container's cgroup of this engine."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        left = docker_cgroups(self._system)
+        while left and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            left = docker_cgroups(self._system)
+        if left:
+            listed = ", ".join(f"{identifier[:12]} (process {pids[0]})" for identifier, pids in left.items())
+            raise DockerServiceError(
+                f"containers still run after they were stopped: {listed}. The engine was not restarted"
+            )
+
+    def containers_in_cgroups(self) -> list[str]:
+        """Ids of containers that run in this engine's cgroups, also when the engine is down."""
+        return sorted(docker_cgroups(self._system))
+
+    def unlisted_containers(self) -> list[str]:
+        """Ids of containers that run in this engine's cgroups, and that it does not list."""
+        running = set(self.containers_in_cgroups())
+        return sorted(running - self._records().inspected.keys())
 
     def await_live_restore(self) -> None:
         """Wait until the running daemon says that live-restore is on; raises `DockerServiceError`."""
@@ -77,6 +157,14 @@ class DockerService:
     def await_answer(self) -> None:
         """Wait until the daemon answers; raises `DockerServiceError`."""
         self._await(lambda records: True, "the daemon does not answer")
+
+    def await_containers(self, containers: Iterable[RunningContainer]) -> None:
+        """Wait until the daemon lists these as running (it takes them over after it answers)."""
+        wanted = {container.id for container in containers}
+        self._await(
+            lambda records: wanted <= records.inspected.keys(),
+            "the daemon does not list every container that ran before",
+        )
 
     def start_ticks(self, pid: int) -> Optional[int]:
         """When a process began, ``None`` when there is none of that number."""
@@ -94,6 +182,8 @@ class DockerService:
                 pid=int(record["State"].get("Pid") or 0),
                 start_ticks=self.start_ticks(int(record["State"].get("Pid") or 0)),
                 auto_remove=(record.get("HostConfig") or {}).get("AutoRemove") is True,
+                restart_policy=_restart_policy(record),
+                swarm_task=_swarm_task(record),
             )
             for identifier, record in records.inspected.items()
             if isinstance(record.get("State"), dict)
@@ -112,15 +202,43 @@ class DockerService:
                 raise DockerServiceError(f"{self._socket}: {part['unreadable']}")
         return records
 
-    def _systemctl(self, verb: str) -> None:
-        argv = ["systemctl", verb, UNIT]
+    def _installed_version(self, pid: int, executable: str) -> Optional[str]:
+        """The version of the program that the next start runs.
+
+        The daemon's own program shows as deleted once an upgrade has put another in its place
+        (proc_pid_exe(5)).
+        """
+        try:
+            with self._system.process(pid) as process:
+                replaced = process.read_link("exe").endswith(" (deleted)")
+            if not replaced:
+                return None
+            found = _VERSION.match(self._system.run([executable, "--version"]).stdout)
+        except PortError as error:
+            raise DockerServiceError(f"{executable}: {error}") from error
+        return found[1] if found else None
+
+    def _container_request(self, identifier: str, name: str, verb: str, *, accepted: tuple[int, ...]) -> int:
+        target = f"/containers/{identifier}/{verb}"
+        try:
+            with unix_http(self._system, self._socket, peer_uid=0, deadline=STOP_SECONDS) as engine:
+                status, answer = engine.send("POST", target)
+        except PortError as error:
+            raise DockerServiceError(f"container {name}: {error}") from error
+        if status not in accepted:
+            message = answer.get("message") if isinstance(answer, dict) else answer
+            raise DockerServiceError(f"container {name} does not {verb}: status {status}: {message}")
+        return status
+
+    def _systemctl(self, verb: str, *units: str) -> None:
+        argv = ["systemctl", verb, *units]
         try:
             completed = self._system.run(argv, timeout=SYSTEMCTL_SECONDS)
         except PortError as error:
-            raise DockerServiceError(f"systemctl {verb} {UNIT}: {error}") from error
+            raise DockerServiceError(f"{' '.join(argv)}: {error}") from error
         if completed.returncode != 0:
             raise DockerServiceError(
-                f"systemctl {verb} {UNIT} failed: {completed.stderr.strip()[-500:]} "
+                f"{' '.join(argv)} failed: {completed.stderr.strip()[-500:]} "
                 f"The reason is in: journalctl --unit {UNIT}"
             )
 
@@ -140,3 +258,13 @@ class DockerService:
 def _swarm(info: dict[str, Any]) -> bool:
     swarm = info.get("Swarm")
     return isinstance(swarm, dict) and swarm.get("LocalNodeState") not in (None, "", "inactive")
+
+
+def _restart_policy(record: dict[str, Any]) -> str:
+    policy = (record.get("HostConfig") or {}).get("RestartPolicy")
+    return str(policy.get("Name") or "no") if isinstance(policy, dict) else "no"
+
+
+def _swarm_task(record: dict[str, Any]) -> bool:
+    labels = (record.get("Config") or {}).get("Labels")
+    return isinstance(labels, dict) and "com.docker.swarm.task.id" in labels

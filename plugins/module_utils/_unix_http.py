@@ -78,33 +78,47 @@ class UnixHttp:
         Raises `NotThere` on status 404 and `PortError` on everything else that is not an answer in time, size
         and depth. After a broken exchange the connection is not used again: each further call fails.
         """
+        status, text = self._request("GET", target, None)
+        what = f"{self._path}: GET {target}"
+        if status == 404:
+            raise NotThere(f"{what}: status 404")
+        if status != 200:
+            raise PortError(f"{what}: status {status}")
+        return _document(text, what)
+
+    def send(self, method: str, target: str, document: Any = None) -> tuple[int, Any]:
+        """The status of another request, and its JSON answer (None where there is none).
+
+        Raises `PortError` as `get` does; every status is the caller's to judge.
+        """
+        status, text = self._request(method, target, document)
+        return status, _document(text, f"{self._path}: {method} {target}") if text.strip() else None
+
+    def _request(self, method: str, target: str, document: Any) -> tuple[int, str]:
         if self._broken is not None:
             raise PortError(self._broken)
-        what = f"{self._path}: GET {target}"
+        what = f"{self._path}: {method} {target}"
         try:
             remaining = self._ends_at - time.monotonic()
             if remaining <= 0:
                 raise TimeLimitExceeded(f"{what}: no end within the deadline of the connection")
             with time_limit(remaining, what):
-                status, body = self._exchange(target, what)
-            text = body.decode("utf-8")
+                status, body = self._exchange(method, target, document, what)
+            return status, body.decode("utf-8")
         except (OSError, http.client.HTTPException, UnicodeDecodeError) as error:
             self._broken = f"{what}: {type(error).__name__}: {error}"
             raise PortError(self._broken) from error
         except PortError as error:
             self._broken = str(error)
             raise
-        if status == 404:
-            raise NotThere(f"{what}: status 404")
-        if status != 200:
-            raise PortError(f"{what}: status {status}")
-        try:
-            return parse_json(text)
-        except PortError as error:
-            raise PortError(f"{what}: {error}") from error
 
-    def _exchange(self, target: str, what: str) -> tuple[int, bytes]:
-        self._connection.request("GET", target, headers={"Accept": "application/json"})
+    def _exchange(self, method: str, target: str, document: Any, what: str) -> tuple[int, bytes]:
+        headers = {"Accept": "application/json"}
+        content = None
+        if document is not None:
+            headers["Content-Type"] = "application/json"
+            content = json.dumps(document).encode()
+        self._connection.request(method, target, body=content, headers=headers)
         response = self._connection.getresponse()
         body = response.read(self._answer_limit + 1)
         if len(body) > self._answer_limit:
@@ -112,6 +126,13 @@ class UnixHttp:
         if response.length:
             raise PortError(f"{what}: cut short")
         return response.status, body
+
+
+def _document(text: str, what: str) -> Any:
+    try:
+        return parse_json(text)
+    except PortError as error:
+        raise PortError(f"{what}: {error}") from error
 
 
 @contextlib.contextmanager

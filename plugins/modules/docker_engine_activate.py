@@ -11,18 +11,20 @@ short_description: Bring written keys of daemon.json into force without losing c
 version_added: "0.1.0"
 author: "The Bulkhead authors (@bulkhead)"
 description:
-  - Reloads the daemon when a key needs it, and waits until it says that C(live-restore) is on when that is
-    one of them. Only then restarts it, once, and only if a key needs it that is not in force anyway.
-  - Does not restart when that would end containers (C(live-restore) is off, the engine is in a swarm, or it
-    is older than 23.0 and a container runs with C(--rm)). Such keys, and those of the default bridge while
-    containers run, are reported as pending with the reason.
-  - Compares process id and start time of every container before and after, and fails when one did not
-    survive.
+  - Plans first, then acts. A reload comes before a restart when C(live-restore) has to be switched on by it,
+    and the restart waits until the daemon says that it is on. There is one restart at most, and none if every
+    key that needs one is in force anyway.
+  - What costs more than O(allow) is not done, and is reported as pending with the reason; everything else is.
+  - Compares process id and start time of every container before and after, and fails when one that should
+    have run on did not, or when a container runs that the engine does not list.
+  - Where C(userns-remap), C(data-root), C(exec-root) or C(storage-driver) changes, every container is stopped
+    by name first, and the engine is restarted only once /proc shows that none is left. A container that ran
+    on would be managed by nobody.
   - Never starts an engine that does not run.
 options:
   keys:
     description:
-      - Keys that stand in the file, with what is known of each. The filter
+      - Keys that stand in the file or were taken out of it, with what is known of each. The filter
         P(bulkhead.hardening.docker_engine_activation#filter) makes this list.
     type: list
     elements: dict
@@ -43,10 +45,52 @@ options:
         description: Whether another value was measured.
         type: bool
         default: false
+      removed:
+        description: Whether the file does not name it any more.
+        type: bool
+        default: false
+      parts:
+        description: The members that changed, where the key is an object.
+        type: list
+        elements: str
+        default: []
+      foreign:
+        description:
+          - Whether somebody else wrote it. Then it is not brought into force for its own sake, but it counts
+            for what a restart costs.
+        type: bool
+        default: false
   live_restore:
     description: Whether C(live-restore) is configured, in the file or by a flag.
     type: bool
     default: false
+  allow:
+    description:
+      - How much may be disturbed. V(reload) only lets the daemon read its file again. V(restart) restarts it
+        if every container runs on. V(stop_containers) also stops containers by name, and starts them again
+        afterwards. V(move_data) also brings keys into force after which images, volumes and containers stay
+        behind in another place.
+    type: str
+    choices: [reload, restart, stop_containers, move_data]
+    default: restart
+    version_added: "0.2.0"
+  withheld:
+    description: Keys that were asked for and not written, each with the reason. They are shown in the plan.
+    type: dict
+    default: {}
+    version_added: "0.2.0"
+  units_changed:
+    description: Whether this run changed drop-ins or environment files of the service.
+    type: bool
+    default: false
+    version_added: "0.2.0"
+  units_owned:
+    description:
+      - Whether drop-ins of the service are owned. Then a running daemon whose command line is not that of its
+        next start needs a restart.
+    type: bool
+    default: false
+    version_added: "0.2.0"
   socket:
     description: The engine's socket.
     type: path
@@ -60,7 +104,7 @@ attributes:
     description: Predicts what a real run does.
     support: full
   diff_mode:
-    description: Shows the steps.
+    description: Shows the plan.
     support: full
 """
 
@@ -80,6 +124,35 @@ actions:
   type: list
   elements: str
   sample: [reload, restart]
+plan:
+  description:
+    - What was planned before anything was done. The key V(docker.service) stands for the unit's own files.
+  returned: success
+  type: dict
+  contains:
+    effects:
+      description:
+        - One entry per key. C(effect) is V(none), V(reload), V(restart), V(new_containers) (a restart, after
+          which only new or newly started containers get it), V(without_containers) (a restart while no
+          container runs), V(stop_containers) (a restart that ends C(containers)) or V(move_data).
+      type: list
+      elements: dict
+    steps:
+      description: The steps in their order.
+      type: list
+      elements: str
+    stops:
+      description: The containers that the steps stop, why, and whether they are started again.
+      type: list
+      elements: dict
+    pending:
+      description: Keys that do not come into force by this run, each with the reason.
+      type: dict
+userns_preflight:
+  description:
+    - What is left behind when C(userns-remap) changes. Null when it does not.
+  returned: success
+  type: dict
 settled:
   description: Keys that are in force, or came into force.
   returned: success
@@ -112,22 +185,34 @@ containers:
     survived:
       description: Whether the same process still runs.
       type: bool
+    stopped:
+      description: Whether the plan stopped it.
+      type: bool
 """
 
 from calendar import timegm
+from collections.abc import Collection
 from time import strptime
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_activation import (
+    ALLOWED,
     Activation,
-    EngineState,
-    WrittenKey,
     decide,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import (
+    UNIT_KEY,
+    EngineState,
+    WrittenKey,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_plan_text import plan_lines
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import (
     DockerService,
     DockerServiceError,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_userns_preflight import (
+    userns_preflight,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
@@ -143,12 +228,21 @@ ARGUMENT_SPEC: dict[str, Any] = {
             "since": {"type": "str"},
             "in_force": {"type": "bool", "default": False},
             "differs": {"type": "bool", "default": False},
+            "removed": {"type": "bool", "default": False},
+            "parts": {"type": "list", "elements": "str", "default": []},
+            "foreign": {"type": "bool", "default": False},
         },
     },
     "live_restore": {"type": "bool", "default": False},
+    "allow": {"type": "str", "choices": list(ALLOWED), "default": "restart"},
+    "withheld": {"type": "dict", "default": {}},
+    "units_changed": {"type": "bool", "default": False},
+    "units_owned": {"type": "bool", "default": False},
     "socket": {"type": "path", "default": "/run/docker.sock"},
     "timeout": {"type": "int", "default": 120},
 }
+# Steps that only look or wait are not named among the actions.
+_ACTIONS = ("daemon_reload", "reload", "stop_containers", "restart", "start_containers")
 
 
 def parse_time(text: str) -> float:
@@ -160,23 +254,50 @@ def parse_time(text: str) -> float:
 def written_key(option: dict[str, Any]) -> WrittenKey:
     """Read one element of the option `keys`."""
     since: Optional[float] = None if option["since"] is None else parse_time(option["since"])
-    return WrittenKey(option["name"], since, in_force=option["in_force"], differs=option["differs"])
+    return WrittenKey(
+        option["name"],
+        since,
+        in_force=option["in_force"],
+        differs=option["differs"],
+        removed=option["removed"],
+        parts=tuple(option["parts"]),
+        foreign=option["foreign"],
+    )
+
+
+def unit_key(service: DockerService, *, changed: bool, owned: bool) -> list[WrittenKey]:
+    """The unit's own files as one more key, when its next start differs from the running daemon."""
+    if changed or (owned and service.command_differs()):
+        return [WrittenKey(UNIT_KEY, None, in_force=False, differs=True)]
+    return []
 
 
 def act(service: DockerService, activation: Activation) -> None:
     """Carry out the steps in their order."""
-    if activation.reload:
-        service.reload()
-        service.await_answer()
-    if activation.await_live_restore:
-        service.await_live_restore()
-    if activation.restart:
-        service.restart()
-        service.await_answer()
+    stopped = [stop.container for stop in activation.stops]
+    again = [stop.container for stop in activation.stops if stop.started_again]
+    steps: dict[str, Callable[[], None]] = {
+        "daemon_reload": service.daemon_reload,
+        "reload": service.reload,
+        "await_live_restore": service.await_live_restore,
+        "stop_containers": lambda: service.stop_containers(stopped),
+        "prove_none_left": service.prove_none_left,
+        "restart": service.restart,
+        "start_containers": lambda: service.start_containers(again),
+    }
+    for step in activation.steps:
+        steps[step]()
+        if step in ("reload", "restart"):
+            service.await_answer()
 
 
-def survivors(before: EngineState, after: EngineState, service: DockerService) -> list[dict[str, Any]]:
-    """Every container that ran before, and whether the same process still runs and is still known."""
+def survivors(
+    before: EngineState, after: EngineState, service: DockerService, stopped: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Every container that ran before, and whether the same process still runs and is still known.
+
+    :param stopped: ids of those that the plan stopped
+    """
     listed = {container.id: container.pid for container in after.containers}
     return [
         {
@@ -184,35 +305,65 @@ def survivors(before: EngineState, after: EngineState, service: DockerService) -
             "pid": container.pid,
             "survived": listed.get(container.id) == container.pid
             and service.start_ticks(container.pid) == container.start_ticks,
+            "stopped": container.id in stopped,
         }
         for container in before.containers
     ]
 
 
+def check(service: DockerService, before: EngineState, activation: Activation) -> list[dict[str, Any]]:
+    """Look again after the steps; raises `DockerServiceError` when a container is lost or unmanaged."""
+    stopped = {stop.container.id for stop in activation.stops}
+    after = service.state()
+    containers = survivors(before, after, service, stopped)
+    running = {container.id for container in after.containers}
+    missing = [stop.container for stop in activation.stops if stop.started_again]
+    lost = [entry["name"] for entry in containers if not entry["survived"] and not entry["stopped"]]
+    lost += [container.name for container in missing if container.id not in running]
+    what = " and ".join(step for step in activation.steps if step in _ACTIONS)
+    if lost:
+        raise DockerServiceError(f"after {what} these containers do not run any more: {', '.join(lost)}")
+    unlisted = service.unlisted_containers()
+    if unlisted:
+        raise DockerServiceError(
+            f"after {what} these containers run and the engine does not list them: {', '.join(unlisted)}"
+        )
+    return containers
+
+
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Look, decide, act unless in check mode, look again."""
-    service = DockerService(System(), socket=module.params["socket"], timeout=module.params["timeout"])
+    options = module.params
+    system = System()
+    service = DockerService(system, socket=options["socket"], timeout=options["timeout"])
     before = service.state()
-    keys = [written_key(option) for option in module.params["keys"]]
-    activation = decide(before, keys, live_restore_wanted=module.params["live_restore"])
-    actions = [name for name in ("reload", "restart") if getattr(activation, name)]
+    keys = [written_key(option) for option in options["keys"]]
+    keys += unit_key(service, changed=options["units_changed"], owned=options["units_owned"])
+    activation = decide(
+        before,
+        keys,
+        live_restore_wanted=options["live_restore"],
+        allow=options["allow"],
+        withheld=options["withheld"],
+    )
+    plan = activation.as_json()
+    actions = [step for step in activation.steps if step in _ACTIONS]
+    moving = any(
+        entry["key"] == "userns-remap" and entry["effect"] == "move_data" for entry in plan["effects"]
+    )
     outcome: dict[str, Any] = {
         "changed": bool(actions),
         "actions": actions,
+        "plan": plan,
+        "userns_preflight": userns_preflight(system, socket=options["socket"]) if moving else None,
         "settled": list(activation.settled),
         "pending": [{"key": key, "reason": reason} for key, reason in sorted(activation.pending.items())],
-        "diff": {"before": "", "after": "".join(f"{action} docker.service\n" for action in actions)},
+        "diff": {"before": "", "after": "".join(f"{line}\n" for line in plan_lines(plan))},
     }
     if not actions or module.check_mode:
         return {**outcome, "containers": survivors(before, before, service)}
     act(service, activation)
-    after = survivors(before, service.state(), service)
-    lost = [container["name"] for container in after if not container["survived"]]
-    if lost:
-        raise DockerServiceError(
-            f"after {' and '.join(actions)} these containers do not run any more: {', '.join(lost)}"
-        )
-    return {**outcome, "containers": after}
+    return {**outcome, "containers": check(service, before, activation)}
 
 
 def main() -> None:

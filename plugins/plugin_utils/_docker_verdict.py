@@ -12,9 +12,19 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import 
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_engine import is_unreadable
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import ABSENT, KeyPath, leaves
 
-__all__ = ["Verdict", "activation_keys", "judge", "live_restore_configured"]
+__all__ = [
+    "Verdict",
+    "activation_keys",
+    "judge",
+    "live_restore_configured",
+    "settings_after",
+    "units_changed",
+    "units_owned",
+]
 
 _NOT_SHOWN = "set (not shown)"
+# Files of the service that its next start reads, apart from the package's own unit.
+_UNIT_FILES = ("/etc/systemd/system/docker.service", "/etc/default/docker", "/etc/sysconfig/docker")
 
 
 @dataclass
@@ -40,28 +50,50 @@ def activation_keys(
     :param wanted: result of the filter docker_engine_wanted
     :param configured: result of owned_config for the engine's file
     """
-    file = configured["files"][0]
+    file = _engine_file(wanted, configured)
     since: dict[str, str | None] = {}
     for entry in file["owned"]:
         since[entry["key"][0]] = _later(since.get(entry["key"][0], ""), entry["time"])
-    changed = {change["key"][0] for change in file["keys"]}
-    released = {change["key"][0] for change in file["keys"] if change["why"] == "released"}
+    changes: dict[str, list[Mapping[str, Any]]] = {}
+    for change in file["keys"]:
+        changes.setdefault(change["key"][0], []).append(change)
     values = _values(wanted, file)
     settings = docker["settings"] or {}
     keys = []
-    for name in sorted(since.keys() | changed):
+    for name in sorted(since.keys() | changes.keys()):
         setting = settings.get(name)
-        moment = None if name in changed else since[name]
-        seen = name not in released and _covers(setting, values.get(name, {}), ("proven", "configured"))
+        changed = changes.get(name, [])
+        released = any(change["why"] == "released" for change in changed)
+        seen = not released and _covers(setting, values.get(name, {}), ("proven", "configured"))
         keys.append(
             {
                 "name": name,
-                "since": moment,
+                "since": None if changed else since[name],
                 "in_force": seen,
-                "differs": not seen and name not in changed and _measured_difference(setting),
+                "differs": not seen and not changed and _measured_difference(setting),
+                "removed": name not in values and any(change.get("gone", released) for change in changed),
+                "parts": sorted({change["key"][1] for change in changed if len(change["key"]) > 1}),
+                "foreign": False,
             }
         )
-    return keys
+    return keys + _foreign(settings, since.keys() | changes.keys())
+
+
+def _foreign(settings: Mapping[str, Any], ours: Iterable[str]) -> list[dict[str, Any]]:
+    """Keys that somebody else configured and that are not in force: a restart would bring them along."""
+    return [
+        {
+            "name": name,
+            "since": None,
+            "in_force": False,
+            "differs": True,
+            "removed": setting["origin"] == "default",
+            "parts": [],
+            "foreign": True,
+        }
+        for name, setting in sorted(settings.items())
+        if name not in ours and _measured_difference(setting)
+    ]
 
 
 def live_restore_configured(
@@ -71,9 +103,39 @@ def live_restore_configured(
     name = "live-restore"
     if name in wanted["keys"]:
         return wanted["keys"][name] is True
-    if any(change["key"] == [name] for change in configured["files"][0]["keys"]):
+    if any(change["key"] == [name] for change in _engine_file(wanted, configured)["keys"]):
         return False  # given back: what it goes back to is not on, or it would not have been set
     return ((docker["settings"] or {}).get(name) or {}).get("configured") is True
+
+
+def settings_after(
+    docker: Mapping[str, Any], wanted: Mapping[str, Any], configured: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Every known key of the engine with the value that its next start gives to it.
+
+    A key that is given back is left out: the value that it goes back to is not known here.
+    """
+    file = _engine_file(wanted, configured)
+    released = {change["key"][0] for change in file["keys"] if change["why"] == "released"}
+    after = {
+        name: setting["configured"]
+        for name, setting in (docker["settings"] or {}).items()
+        if setting is not None and name not in released and not is_unreadable(setting["configured"])
+    }
+    for name, parts in _values(wanted, file).items():
+        if () in parts:
+            after[name] = parts[()]
+    return after
+
+
+def units_changed(configured: Mapping[str, Any]) -> bool:
+    """Whether a drop-in or an environment file of the service changes."""
+    return any(file["changed"] for file in configured["files"] if file["path"].startswith(_UNIT_FILES))
+
+
+def units_owned(configured: Mapping[str, Any]) -> bool:
+    """Whether keys in a drop-in or an environment file of the service are owned."""
+    return any(file["owned"] for file in configured["files"] if file["path"].startswith(_UNIT_FILES))
 
 
 def judge(
@@ -92,7 +154,10 @@ def judge(
     settled = set(activated["settled"])
     if predicted:
         return Verdict(in_force=sorted(settled), pending={**verdict.pending, **waiting})
-    for name, parts in sorted(_values(wanted, configured["files"][0]).items()):
+    values = _values(wanted, _engine_file(wanted, configured))
+    # also what is given back, and the unit's own files
+    verdict.pending.update({name: reason for name, reason in waiting.items() if name not in values})
+    for name, parts in sorted(values.items()):
         setting = (docker["settings"] or {}).get(name)
         if not docker["running"]:
             verdict.pending[name] = "the engine does not run; it takes effect when it starts"
@@ -108,6 +173,12 @@ def judge(
         else:
             verdict.failed[name] = f"{setting['proof']}: {setting['value']} ({setting['witness']})"
     return verdict
+
+
+def _engine_file(wanted: Mapping[str, Any], configured: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What owned_config says of the engine's own file, among all files of the call."""
+    files: list[Mapping[str, Any]] = configured["files"]
+    return next((file for file in files if file.get("path") == wanted.get("path")), files[0])
 
 
 def _later(first: str | None, second: str | None) -> str | None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +12,13 @@ import pytest
 from ansible_collections.bulkhead.hardening.plugins.module_utils import _docker_service
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_activation import (
     Activation,
+    Stop,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import DockerRecords
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import (
     EngineState,
     RunningContainer,
 )
-from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import DockerRecords
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import (
     DockerService,
     DockerServiceError,
@@ -22,6 +26,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import Completed, PortError, System
 from ansible_collections.bulkhead.hardening.plugins.modules.docker_engine_activate import (
     act,
+    check,
     parse_time,
     survivors,
     written_key,
@@ -34,10 +39,30 @@ BEFORE = EngineState("26.1.5", 1000.0, None, live_restore=True, swarm=False, con
 class ScriptedService(DockerService):
     """Keeps the steps, and knows when processes began."""
 
-    def __init__(self, ticks: dict[int, int] | None = None) -> None:
+    def __init__(self, ticks: dict[int, int] | None = None, after: EngineState | None = None) -> None:
         super().__init__(System(), socket="/none", timeout=1)
         self.steps: list[str] = []
         self.ticks = ticks or {}
+        self.after = after or BEFORE
+        self.unlisted: list[str] = []
+
+    def state(self) -> EngineState:
+        return self.after
+
+    def unlisted_containers(self) -> list[str]:
+        return self.unlisted
+
+    def daemon_reload(self) -> None:
+        self.steps.append("daemon-reload")
+
+    def stop_containers(self, containers: Iterable[RunningContainer]) -> None:
+        self.steps += [f"stop {container.name}" for container in containers]
+
+    def start_containers(self, containers: Iterable[RunningContainer]) -> None:
+        self.steps += [f"start {container.name}" for container in containers]
+
+    def prove_none_left(self) -> None:
+        self.steps.append("prove none left")
 
     def reload(self) -> None:
         self.steps.append("reload")
@@ -57,14 +82,67 @@ class ScriptedService(DockerService):
 
 def test_live_restore_is_awaited_before_the_restart() -> None:
     service = ScriptedService()
-    act(service, Activation(reload=True, await_live_restore=True, restart=True, settled=(), pending={}))
-    assert service.steps == ["reload", "await answer", "await live-restore", "restart", "await answer"]
+    act(service, Activation(steps=("daemon_reload", "reload", "await_live_restore", "restart")))
+    assert service.steps == [
+        "daemon-reload",
+        "reload",
+        "await answer",
+        "await live-restore",
+        "restart",
+        "await answer",
+    ]
 
 
 def test_nothing_is_done_for_nothing() -> None:
     service = ScriptedService()
-    act(service, Activation(reload=False, await_live_restore=False, restart=False, settled=(), pending={}))
+    act(service, Activation())
     assert service.steps == []
+
+
+JOB = RunningContainer("b" * 64, "job", 813, 4712, auto_remove=True)
+STOPPING = Activation(
+    steps=("stop_containers", "prove_none_left", "restart", "start_containers"),
+    stops=(Stop(WEB, "why", started_again=True), Stop(JOB, "why", started_again=False)),
+)
+
+
+def test_containers_are_stopped_by_name_and_those_that_can_are_started_again() -> None:
+    service = ScriptedService()
+    act(service, STOPPING)
+    assert service.steps == [
+        "stop web",
+        "stop job",
+        "prove none left",
+        "restart",
+        "await answer",
+        "start web",
+    ]
+
+
+def test_a_container_that_does_not_start_again_fails_the_check() -> None:
+    before = replace(BEFORE, containers=(WEB, JOB))
+    again = replace(BEFORE, containers=(replace(WEB, pid=900),))
+    containers = check(ScriptedService(after=again), before, STOPPING)
+    assert [(entry["name"], entry["survived"], entry["stopped"]) for entry in containers] == [
+        ("web", False, True),
+        ("job", False, True),
+    ]
+    with pytest.raises(DockerServiceError, match="do not run any more: web"):
+        check(ScriptedService(after=replace(BEFORE, containers=())), before, STOPPING)
+
+
+def test_a_lost_container_fails_the_check() -> None:
+    restart = Activation(steps=("reload", "await_live_restore", "restart"))
+    with pytest.raises(DockerServiceError, match="after reload and restart these .* any more: web"):
+        check(ScriptedService({812: 9999}), BEFORE, restart)
+    assert check(ScriptedService({812: 4711}), BEFORE, restart)[0]["survived"]
+
+
+def test_a_container_that_no_engine_lists_fails_the_check() -> None:
+    service = ScriptedService({812: 4711})
+    service.unlisted = ["c" * 64]
+    with pytest.raises(DockerServiceError, match="the engine does not list them: cccc"):
+        check(service, BEFORE, Activation(steps=("restart",)))
 
 
 @pytest.mark.parametrize(
@@ -81,14 +159,15 @@ def test_a_container_survives_as_the_same_process_that_the_engine_knows(
     after: EngineState, ticks: dict[int, int], survived: bool
 ) -> None:
     answer = survivors(BEFORE, after, ScriptedService(ticks))
-    assert answer == [{"name": "web", "pid": 812, "survived": survived}]
+    assert answer == [{"name": "web", "pid": 812, "survived": survived, "stopped": False}]
 
 
 def test_times_are_read_to_the_microsecond() -> None:
     assert parse_time("1970-01-01T00:01:00.250000Z") == 60.25
     assert parse_time("1970-01-01T00:01:00Z") == 60.0
-    key = written_key({"name": "icc", "since": None, "in_force": False, "differs": True})
-    assert (key.since, key.differs) == (None, True)
+    option = {"name": "icc", "since": None, "in_force": False, "differs": True, "removed": False}
+    key = written_key({**option, "parts": [], "foreign": True})
+    assert (key.since, key.differs, key.foreign) == (None, True, True)
 
 
 def _records(**info: Any) -> DockerRecords:
@@ -138,11 +217,16 @@ class ScriptedSystem(System):
 def test_systemd_is_asked_by_these_commands() -> None:
     system = ScriptedSystem(Completed((), 0, "", ""))
     service = DockerService(system, socket="/run/docker.sock", timeout=1)
+    service.daemon_reload()
     service.reload()
     service.restart()
+    service.start()
     assert system.ran == [
+        ["systemctl", "daemon-reload"],
         ["systemctl", "reload", "docker.service"],
         ["systemctl", "restart", "docker.service"],
+        ["systemctl", "reset-failed", "docker.service", "docker.socket"],
+        ["systemctl", "start", "docker.service"],
     ]
 
 

@@ -1,0 +1,329 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Put an older daemon.json back into a running engine with the least loss.
+
+A rollback is planned like an apply. Tried on 20.10, 26.1 and 28.5 (tests/integration/test_effects.py): an
+older file without live-restore and a restart ends every container, and a reload does not switch off a key
+that the file does not name any more. What keeps every container: the old settings with live-restore on, reload
+until it is in force, restart; the same with live-restore written out as it was, reload; the original bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import (
+    MOVES_DATA,
+    EngineState,
+    RunningContainer,
+    activation_of,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import DOCKER_KEYS
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import (
+    DockerService,
+    DockerServiceError,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_configuration import (
+    parse_flags,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._unix_http import parse_json
+
+__all__ = ["Situation", "Stage", "restore_engine", "stages"]
+
+_LIVE_RESTORE = "live-restore"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a rollback of the engine starts from.
+
+    :ivar current: the file as it is now; ``None``: there is none
+    :ivar old: the file as it shall be
+    :ivar running: whether the daemon runs
+    :ivar live_restore: whether live-restore is in force
+    :ivar swarm: whether the engine is in a swarm, where live-restore is refused
+    :ivar containers: whether containers run (or may run, where the daemon is down and cannot be asked)
+    :ivar flag_live_restore: the flag of the unit for it; ``None``: there is no such flag
+    :ivar version: of the running engine
+    :ivar unit_changed: drop-ins or environment files of the unit were put back
+    :ivar current_was_read: the daemon may have read the current file
+    """
+
+    current: Optional[bytes]
+    old: Optional[bytes]
+    running: bool
+    live_restore: bool
+    swarm: bool
+    containers: bool
+    flag_live_restore: Optional[bool]
+    version: str
+    unit_changed: bool
+    current_was_read: bool
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step: what stands in the file, and what the daemon is then asked to do.
+
+    :ivar content: the bytes; ``None``: no file
+    :ivar action: ``start``, ``restart``, ``reload``, ``stop_containers`` or ``none``
+    :ivar await_live_restore: go on only once live-restore is in force
+    """
+
+    content: Optional[bytes]
+    action: str
+    why: str
+    await_live_restore: bool = False
+
+
+def stages(situation: Situation) -> list[Stage]:
+    """The stages with the least loss. Their last content is always the old file, byte for byte."""
+    old, current = _settings(situation.old), _settings(situation.current)
+    if old is None:
+        return [
+            Stage(
+                situation.old,
+                "none",
+                "the file from before is not a JSON object, and no engine starts with it; put back as it was",
+            )
+        ]
+    if situation.running and not situation.current_was_read and not situation.unit_changed:
+        return [Stage(situation.old, "none", "the daemon has not read the newer file")]
+    kinds = _kinds(current, old, situation.version)
+    if situation.running and kinds <= {"reload"} and not situation.unit_changed:
+        return _by_reload(situation, current, old)
+    moves = "move_data" in kinds and situation.running
+    if moves and situation.containers:
+        why = "the data moves back, and no container may stay behind"
+        return [
+            Stage(situation.current, "stop_containers", why),
+            Stage(situation.old, "restart", "no container is left"),
+        ]
+    return _by_restart(situation, current, old)
+
+
+def _by_reload(
+    situation: Situation, current: Optional[Mapping[str, Any]], old: Mapping[str, Any]
+) -> list[Stage]:
+    """Only keys differ that a reload applies; those that the old file does not name are written out first."""
+    explicit = _explicit(current or {}, old)
+    if not explicit:
+        return [Stage(situation.old, "reload", "only keys differ that a reload applies")]
+    names = ", ".join(sorted(explicit))
+    return [
+        Stage(_bytes({**old, **explicit}), "reload", f"a reload sees {names} only while the file names it"),
+        Stage(situation.old, "none", "the original bytes"),
+    ]
+
+
+def _by_restart(
+    situation: Situation, current: Optional[Mapping[str, Any]], old: Mapping[str, Any]
+) -> list[Stage]:
+    action = "restart" if situation.running else "start"
+    kept_by_flag = situation.flag_live_restore is not None
+    if situation.swarm:
+        return [Stage(situation.old, action, "the original bytes; a swarm starts its containers again")]
+    if not situation.containers or kept_by_flag or old.get(_LIVE_RESTORE) is True:
+        waits = action == "restart" and situation.containers and not kept_by_flag
+        first = (
+            [Stage(situation.old, "reload", "live-restore first", await_live_restore=True)]
+            if waits and not situation.live_restore
+            else []
+        )
+        return [*first, Stage(situation.old, action, "the original bytes")]
+    kept = _bytes({**old, _LIVE_RESTORE: True})
+    off = {**old, _LIVE_RESTORE: old.get(_LIVE_RESTORE, False)}
+    first = (
+        [Stage(kept, "reload", "live-restore first, so that the restart keeps containers", True)]
+        if action == "restart" and not situation.live_restore
+        else []
+    )
+    return [
+        *first,
+        Stage(kept, action, "the old settings with live-restore, so that containers run on"),
+        Stage(_bytes(off), "reload", "a reload switches live-restore off only while the file says so"),
+        Stage(situation.old, "none", "the original bytes"),
+    ]
+
+
+def _explicit(current: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults of the keys that the current file names and the old one does not."""
+    return {
+        name: DOCKER_KEYS[name].default
+        for name in current
+        if name not in old and name in DOCKER_KEYS and DOCKER_KEYS[name].default is not None
+    }
+
+
+def _kinds(current: Optional[Mapping[str, Any]], old: Mapping[str, Any], version: str) -> set[str]:
+    """What the difference between the two files takes, as `activation_of` says."""
+    if current is None:
+        return {"restart"}  # what it held is not known
+    kinds = set()
+    for name in current.keys() | old.keys():
+        if name in current and name in old and current[name] == old[name]:
+            continue
+        moved = any(part.startswith(f"{name}.") for part in MOVES_DATA) and _moved(current, old, name)
+        default = DOCKER_KEYS[name].default if name in DOCKER_KEYS else None
+        removed = name not in old and default is None
+        kinds.add("move_data" if moved else activation_of(name, version, removed=removed))
+    return kinds
+
+
+def _pending(situation: Situation) -> dict[str, str]:
+    """Keys whose old value the engine takes up only at a start without containers."""
+    old, current = _settings(situation.old) or {}, _settings(situation.current) or {}
+    reason = "in force again at the engine's next start without containers"
+    return {
+        name: reason
+        for name in sorted(current.keys() | old.keys())
+        if activation_of(name, situation.version) == "without_containers"
+        and (name in current, current.get(name)) != (name in old, old.get(name))
+    }
+
+
+def _moved(current: Mapping[str, Any], old: Mapping[str, Any], name: str) -> bool:
+    """Whether a member changed that moves the data (``features.containerd-snapshotter``)."""
+    members = [key.partition(".")[2] for key in MOVES_DATA if key.startswith(f"{name}.")]
+    before, after = current.get(name), old.get(name)
+    return any(
+        (before or {}).get(member) != (after or {}).get(member)
+        for member in members
+        if isinstance(before or {}, Mapping) and isinstance(after or {}, Mapping)
+    )
+
+
+def _settings(content: Optional[bytes]) -> Optional[dict[str, Any]]:
+    """The file as the engine reads it, no file and an empty one as no settings; ``None``: no JSON object."""
+    if content is None or not content.strip():
+        return {}
+    try:
+        document = parse_json(content.decode("utf-8-sig"))
+    except (PortError, UnicodeDecodeError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _bytes(settings: Mapping[str, Any]) -> bytes:
+    return (json.dumps(settings, indent=2) + "\n").encode()
+
+
+def restore_engine(
+    system: System,
+    *,
+    socket: str,
+    path: str,
+    old: Optional[bytes],
+    write: Callable[[Optional[bytes]], None],
+    other_files_changed: bool,
+    timeout: float = 120,
+    before: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """Bring the engine back to an older daemon.json; the file holds `old` when this returns, or raises.
+
+    :param path: of the file
+    :param old: its bytes then; ``None``: it was absent
+    :param write: puts bytes (or absence) in place, atomically
+    :param other_files_changed: the unit's drop-ins or environment files were put back on the disk already
+    :param before: the containers that ran at that time (``id``, ``name``): those that are there and do not
+        run any more are started again
+    :returns: ``actions`` done, ``survivors`` (names of containers that ran on as the same process),
+        ``reasons`` (a sentence for each stage) and ``pending`` (keys whose old value waits for something,
+        with the reason)
+    :raises DockerServiceError: the engine does not come back, or a container was lost; the file is put back
+    """
+    service = DockerService(system, socket=socket, timeout=timeout)
+    actions = []
+    if other_files_changed or service.service().need_daemon_reload:
+        service.daemon_reload()
+        actions.append("daemon_reload")
+    state = service.state()
+    situation = _situation(system, service, state, path, old, unit_changed=other_files_changed)
+    plan = stages(situation)
+    try:
+        for stage in plan:
+            write(stage.content)
+            actions += _carry_out(service, stage, state.containers)
+    finally:
+        write(old)
+    started = _start_missing(service, before) if service.state().started_at is not None else []
+    return {
+        "actions": actions + (["start_containers"] if started else []),
+        "survivors": _survivors(service, state.containers),
+        "reasons": [stage.why for stage in plan] + [f"{name} was started again" for name in started],
+        "pending": _pending(situation) if state.containers and "stop_containers" not in actions else {},
+    }
+
+
+def _situation(
+    system: System,
+    service: DockerService,
+    state: EngineState,
+    path: str,
+    old: Optional[bytes],
+    *,
+    unit_changed: bool,
+) -> Situation:
+    current: Optional[bytes] = None
+    changed_at = None
+    try:
+        current = system.read_bytes(path)
+        changed_at = system.stat(path).changed_at
+    except NotThere:
+        pass  # no file: nothing tells when it went
+    except PortError as error:
+        raise DockerServiceError(f"{path}: {error}. Nothing was changed.") from error
+    running = state.started_at is not None
+    read_at = max(state.started_at or 0.0, (state.reloaded_at or 0.0) + 1.0)
+    return Situation(
+        current=current,
+        old=old,
+        running=running,
+        live_restore=state.live_restore,
+        swarm=state.swarm,
+        containers=bool(state.containers) if running else bool(service.containers_in_cgroups()),
+        flag_live_restore=parse_flags(service.service().command).get(_LIVE_RESTORE),
+        version=state.version,
+        unit_changed=unit_changed,
+        current_was_read=changed_at is None or changed_at <= read_at,
+    )
+
+
+def _carry_out(service: DockerService, stage: Stage, containers: Sequence[RunningContainer]) -> list[str]:
+    if stage.action == "none":
+        return []
+    if stage.action == "stop_containers":
+        service.stop_containers(containers)
+        service.prove_none_left()
+        return [stage.action]
+    {"start": service.start, "restart": service.restart, "reload": service.reload}[stage.action]()
+    service.await_answer()
+    if stage.await_live_restore:
+        service.await_live_restore()
+    return [stage.action]
+
+
+def _start_missing(service: DockerService, before: Sequence[Mapping[str, Any]]) -> list[str]:
+    running = {container.id for container in service.state().containers}
+    missing = [container for container in before if container["id"] not in running]
+    return service.start_known(
+        [
+            RunningContainer(str(entry["id"]), str(entry["name"]), 0, None, auto_remove=False)
+            for entry in missing
+        ]
+    )
+
+
+def _survivors(service: DockerService, containers: Sequence[RunningContainer]) -> list[str]:
+    listed = {container.id: container for container in service.state().containers}
+    return [
+        container.name
+        for container in containers
+        if container.id in listed
+        and (listed[container.id].pid, listed[container.id].start_ticks)
+        == (container.pid, container.start_ticks)
+    ]
