@@ -22,7 +22,7 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge import (
 )
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge_errors import MergeError
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._owned_diff import diff_of, secret_texts
-from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import WantedKeys
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import ABSENT, WantedKeys
 
 _MODULE = "bulkhead.hardening.owned_config"
 
@@ -153,7 +153,10 @@ def _file_outcome(plan: FilePlan, time: str | None) -> dict[str, Any]:
     return {
         "path": plan.current.path,
         "changed": plan.changed,
-        "keys": [{"key": list(change.key), "why": change.why} for change in plan.changes],
+        "keys": [
+            {"key": list(change.key), "why": change.why, "gone": change.after is ABSENT}
+            for change in plan.changes
+        ],
         "owned": [{"key": list(entry.key), "time": entry.time or time} for entry in plan.owned],
         "kept": [list(key) for key in plan.kept],
     }

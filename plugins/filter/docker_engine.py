@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_activation import ALLOWED
 from ansible_collections.bulkhead.hardening.plugins.module_utils._sensitive import DOCKER_PATTERNS
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_engine import (
     DockerEngineError,
@@ -17,6 +18,10 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_engine 
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_listeners import (
     SERVICE_DROP_IN,
     service_drop_in,
+)
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_plan import (
+    engine_plan,
+    plan_table,
 )
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_profile import (
     PROFILES,
@@ -35,6 +40,8 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_verdict
     activation_keys,
     judge,
     live_restore_configured,
+    units_changed,
+    units_owned,
 )
 
 
@@ -120,7 +127,27 @@ def docker_engine_activation(
     return {
         "keys": activation_keys(docker, wanted, configured),
         "live_restore": live_restore_configured(docker, wanted, configured),
+        "units_changed": units_changed(configured),
+        "units_owned": units_owned(configured),
     }
+
+
+def docker_engine_plan(
+    posture: Mapping[str, Any],
+    *,
+    wanted: Mapping[str, Any],
+    configured: Mapping[str, Any],
+    allow: str = "restart",
+) -> dict[str, Any]:
+    """See docker_engine_plan.yml."""
+    if allow not in ALLOWED:
+        raise AnsibleFilterError(f"allow: found {allow!r}, accepted are: {', '.join(ALLOWED)}")
+    return engine_plan(posture, wanted, configured, allow=allow)
+
+
+def docker_engine_plan_table(plan: Mapping[str, Any]) -> str:
+    """See docker_engine_plan_table.yml."""
+    return plan_table(plan)
 
 
 def docker_engine_verdict(
@@ -142,6 +169,8 @@ class FilterModule:
         """Name -> filter."""
         return {
             "docker_engine_activation": docker_engine_activation,
+            "docker_engine_plan": docker_engine_plan,
+            "docker_engine_plan_table": docker_engine_plan_table,
             "docker_engine_verdict": docker_engine_verdict,
             "docker_engine_wanted": docker_engine_wanted,
         }

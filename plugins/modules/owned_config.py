@@ -160,6 +160,9 @@ files:
         why:
           description: V(set), V(drift) (somebody changed our value since) or V(released) (it goes back).
           type: str
+        gone:
+          description: Whether the file does not hold it any more.
+          type: bool
     owned:
       description: All keys that the owner owns now, with the time when each was set (null in check mode).
       type: list

@@ -33,6 +33,8 @@ def _configured(
     return {
         "files": [
             {
+                "path": "/etc/docker/daemon.json",
+                "changed": bool(changed),
                 "owned": [{"key": name.split("."), "time": time} for name, time in owned.items()],
                 "keys": [{"key": name.split("."), "why": why} for name, why in (changed or {}).items()],
                 "kept": [name.split(".") for name in kept],
