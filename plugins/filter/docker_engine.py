@@ -85,20 +85,14 @@ def docker_engine_wanted(
     except DockerEngineError as error:
         raise AnsibleFilterError(str(error)) from error
     validate, notice = validation_command(engine, wanted, check_mode=check_mode)
+    daemon_json = _daemon_json(engine, wanted, validate)
+    service, socket_unit = service_drop_in(engine, wanted.keys), socket_drop_in(surroundings.socket)
     return {
-        **_daemon_json(engine, wanted, validate),
+        **daemon_json,
         "files": [
-            {"format": "json", **_daemon_json(engine, wanted, validate)},
-            {
-                "path": SERVICE_DROP_IN,
-                "format": "keyfile",
-                "keys": service_drop_in(engine, wanted.keys),
-            },
-            {
-                "path": SOCKET_DROP_IN,
-                "format": "keyfile",
-                "keys": socket_drop_in(surroundings.socket),
-            },
+            {"format": "json", **daemon_json},
+            {"path": SERVICE_DROP_IN, "format": "keyfile", "keys": service},
+            {"path": SOCKET_DROP_IN, "format": "keyfile", "keys": socket_unit},
         ],
         "host": host_options(posture["docker"], surroundings),
         "notices": [*wanted.notices, *([notice] if notice else [])],

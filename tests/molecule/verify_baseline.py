@@ -68,6 +68,14 @@ def test_a_converged_run_changes_nothing_and_makes_few_remote_calls(host: Host) 
     assert sum(task["remote"] for task in again["hosts"][name]) <= 4
 
 
+def test_the_kernel_watches_the_engine_s_files(host: Host) -> None:
+    rules = [line for line in host.check_output("auditctl -l").splitlines() if "bulkhead-docker" in line]
+    watched = {word.removeprefix("path=") for line in rules for word in line.split() if "/etc/docker" in word}
+    assert "/etc/docker/daemon.json" in watched
+    assert any("/dockerd" in line for line in rules)
+    assert host.file("/etc/audit/rules.d/50-bulkhead-docker.rules").mode == 0o640
+
+
 @pytest.mark.parametrize("directory", ["/etc/docker", "/var/lib/bulkhead"])
 def test_no_temporary_file_stays(host: Host, directory: str) -> None:
     names = set(host.check_output(f"ls -A {directory}").split())

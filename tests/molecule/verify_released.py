@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from observations import info
 from testinfra.host import Host
 
@@ -24,3 +25,20 @@ def test_the_engine_has_its_former_settings(host: Host) -> None:
     options = info(host)["SecurityOptions"]
     assert "name=userns" not in options
     assert "name=no-new-privileges" not in options
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/systemd/system/docker.service.d/zz-bulkhead.conf",
+        "/etc/systemd/system/docker.socket.d/zz-bulkhead.conf",
+        "/etc/audit/rules.d/50-bulkhead-docker.rules",
+        "/etc/apt/apt.conf.d/52bulkhead-docker",
+    ],
+)
+def test_no_file_of_ours_is_left(host: Host, path: str) -> None:
+    assert not host.file(path).exists
+
+
+def test_the_kernel_has_none_of_our_audit_rules(host: Host) -> None:
+    assert "bulkhead-docker" not in host.check_output("auditctl -l")
