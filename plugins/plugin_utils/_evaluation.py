@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._catalogue import SEVERITIES, Control
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._changes import changes_of
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._engines import engines_of, system_of
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._expressions import (
     Expression,
@@ -90,6 +91,7 @@ def evaluate(
         "summary": {result: counts[result] for result in RESULTS},
         "findings": findings,
         "containers": container_summaries(posture),
+        "changes": {name: _shortened(value) for name, value in changes_of(posture).items()},
     }
 
 

@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_changes import changes
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_chart import chart
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_fleet import fleet_view
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_model import (
@@ -57,6 +58,7 @@ def report_html(report: Any) -> str:
         areas=_areas(grouped),
         merged=merged_yaml(entry.remedy for entry in open_entries),
         containers=containers(document["containers"]),
+        changes=changes(document),
         version=visible(document.get("collection_version") or ""),
     )
 

@@ -13,12 +13,14 @@ from typing import Any
 import yaml
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._plain import plain
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_text import visible
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._side_effects import agreeing
 
 __all__ = ["Remedy", "merged_yaml", "remedy"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEY = re.compile(r"\['([^'\]]+)'\]|\[\"([^\"\]]+)\"\]|\.([A-Za-z_][A-Za-z0-9_]*)")
 _REASON_LIMIT = 800
+_DOCKER_SETTINGS = "docker_engine_settings"
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,15 @@ def remedy(record: Mapping[str, Any] | None) -> Remedy:
 def merged_yaml(remedies: Iterable[Remedy]) -> str:
     """Return all variables as one YAML document; where two remedies set one key, the first one counts.
 
-    Copied one by one, two lines that set the same dictionary would replace each other.
+    Copied one by one, two lines that set the same dictionary would replace each other. What the engine would
+    not start with is left out (see `_side_effects.agreeing`).
     """
     wanted: dict[str, Any] = {}
     for each in remedies:
         if each.path:
             _set(wanted, each.path, each.value)
+    if isinstance(wanted.get(_DOCKER_SETTINGS), dict):
+        wanted[_DOCKER_SETTINGS] = agreeing(wanted[_DOCKER_SETTINGS])
     return _dump(wanted) if wanted else ""
 
 

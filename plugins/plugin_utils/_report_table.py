@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_changes import Changes, changes
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_model import (
     checked,
     status,
@@ -24,6 +25,7 @@ WIDTH = 100
 _KEYS = ("host", "collected_at", "score", "findings")
 _FAILED_LINES = 9
 _CHANGED_LINES = 30
+_PENDING_LINES = 4
 
 # Which result of its subjects a control shows: the worst one.
 _WORST_FIRST = ("fail", "pending", "error", "manual", "waived", "pass", "not_applicable")
@@ -33,7 +35,9 @@ _Finding = Mapping[str, Any]
 
 
 def report_table(report: Any) -> str:
-    """Return one host's score, counts and failed controls, critical first, in at most fifteen lines.
+    """Return one host's score, counts, pending changes and failed controls, critical first.
+
+    At most twenty-two lines.
 
     :raises ReportError: the document is not a report of schema version 1.
     """
@@ -42,6 +46,7 @@ def report_table(report: Any) -> str:
         _line((document["host"], 44), (moment(document["collected_at"]), 54)),
         _line((f"score {_score(document)} of 100", 18), (_by_severity(document["score"]), 80)),
         _line((_counts_sentence(document["findings"]), WIDTH)),
+        *_pending_lines(changes(document)),
     ]
     failed = _failed_controls(document["findings"])
     if failed:
@@ -50,6 +55,22 @@ def report_table(report: Any) -> str:
     if len(failed) > _FAILED_LINES:
         lines.append(f"… and {len(failed) - _FAILED_LINES} more")
     return "\n".join(lines)
+
+
+def _pending_lines(document: Changes) -> list[str]:
+    lines = [
+        _line(("pending", 8), (change.key, 28), (change.reason, 62))
+        for change in document.pending[:_PENDING_LINES]
+    ]
+    if len(document.pending) > _PENDING_LINES:
+        lines.append(f"… and {len(document.pending) - _PENDING_LINES} more")
+    if document.drift:
+        count = len(document.drift)
+        words = "owned key was" if count == 1 else "owned keys were"
+        lines.append(_line(("drift", 8), (f"{count} {words} changed since", 90)))
+    if document.open_run:
+        lines.append(_line(("open run", 8), (document.open_run, 90)))
+    return ["", *lines] if lines else []
 
 
 def before_after_table(before: Any, after: Any) -> str:

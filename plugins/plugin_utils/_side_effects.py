@@ -15,10 +15,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["DOCKER_BRIDGES", "OTHER_BRIDGES", "SIDE_EFFECTS", "SideEffect", "side_effects"]
+__all__ = [
+    "DOCKER_BRIDGES",
+    "OTHER_BRIDGES",
+    "SIDE_EFFECTS",
+    "SideEffect",
+    "agreeing",
+    "side_effects",
+]
 
 OTHER_BRIDGES = "other_bridges"  # bridges that the engine does not own: the sysctl holds for the whole host
 DOCKER_BRIDGES = "docker_bridges"  # each bridge of the engine
+
+# Log drivers that know max-size and max-file. With another one the engine refuses them and does not start
+# (tried on 26.1 with journald), which dockerd --validate does not notice.
+_ROTATING_DRIVERS = frozenset({"json-file", "local"})
+_ROTATION = ("max-size", "max-file")
 
 _IP6TABLES_BY_DEFAULT = (27,)
 _FILTER = "net.bridge.bridge-nf-call-iptables"
@@ -177,3 +189,14 @@ def _reached(effect: SideEffect, docker: Mapping[str, Any]) -> tuple[list[str], 
 def _listed(fact: Any) -> list[Mapping[str, Any]]:
     """The entries of a list of facts; none when it could not be read."""
     return [entry for entry in fact if isinstance(entry, Mapping)] if isinstance(fact, list) else []
+
+
+def agreeing(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings without what another of them makes impossible: rotation for a driver that has none."""
+    wanted = dict(settings)
+    options, driver = wanted.get("log-opts"), wanted.get("log-driver")
+    if isinstance(options, Mapping) and driver is not None and driver not in _ROTATING_DRIVERS:
+        wanted["log-opts"] = {name: value for name, value in options.items() if name not in _ROTATION}
+        if not wanted["log-opts"]:
+            del wanted["log-opts"]
+    return wanted

@@ -91,6 +91,28 @@ def hostile_report(name: str) -> dict[str, Any]:
                 "capabilities": [name],
             }
         ],
+        "changes": {
+            "pending": [
+                {
+                    "scope": name,
+                    "key": name,
+                    "in_force": {name: name},
+                    "configured": name,
+                    "reason": name,
+                    "since": name,
+                },
+                name,
+            ],
+            "drift": [
+                {"path": name, "key": name, "owner": name, "state": state, "set": name, "found": name}
+                for state in ("changed", name)
+            ],
+            "open_run": {
+                "id": name,
+                "opened_at": name,
+                "holder": {"user": name, "controller": name},
+            },
+        },
     }
 
 
