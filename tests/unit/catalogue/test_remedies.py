@@ -113,6 +113,11 @@ def key_of(control: Control) -> str | None:
     return match[1] if match else None
 
 
+def new_containers_only(control: Control) -> bool:
+    """Whether the remedy reaches what is made afterwards: a failed container has to be made anew."""
+    return control.subject == "container"
+
+
 def remedied(
     posture: dict[str, Any], controls: Iterable[Control], version: tuple[int, ...]
 ) -> dict[str, Any]:
