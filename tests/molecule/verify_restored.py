@@ -20,8 +20,8 @@ def test_the_file_is_as_before_byte_for_byte(host: Host) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/etc/systemd/system/docker.service.d/50-bulkhead.conf",
-        "/etc/systemd/system/docker.socket.d/50-bulkhead.conf",
+        "/etc/systemd/system/docker.service.d/zz-bulkhead.conf",
+        "/etc/systemd/system/docker.socket.d/zz-bulkhead.conf",
         "/etc/audit/rules.d/50-bulkhead-docker.rules",
     ],
 )
