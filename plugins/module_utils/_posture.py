@@ -7,8 +7,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Optional
 
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import (
+    DockerRecords,
+    fetch_docker_records,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     attempt,
     is_unreadable,
@@ -73,6 +77,7 @@ WITNESSES: Mapping[str, str] = {
     "containers[].engine": "/proc/PID/cgroup, else its conmon; confirmed by the engine's record",
     "containers[].user": "owner of the user namespace, NS_GET_OWNER_UID (ioctl_ns(2))",
     "containers[].uid": "owner of the user namespace, NS_GET_OWNER_UID (ioctl_ns(2))",
+    "containers[].unlisted_by": "/proc/PID/cgroup against the lists of Docker and Podman",
     "containers[].sandbox": "file of the first process's program, and for Kata the engine's record",
     "containers[].init": "/proc/PID/stat and /proc/PID/status",
     "containers[].cgroup": "/proc/PID/cgroup",
@@ -94,6 +99,8 @@ WITNESSES: Mapping[str, str] = {
     "containers[].record": "the engine's record",
 }
 
+
+ASK_AGAIN_SECONDS = 1.0  # by then a container that was being started is in the engine's list
 
 # The outermost cgroup counts: what is below it belongs to a Docker in that container.
 _DOCKER_CGROUP = re.compile(r"^/(?!user\.slice/)(?:.*?/)?docker[-/]([0-9a-f]{64})")
@@ -126,6 +133,8 @@ def _docker_and_containers(system: System, gather: Collection[str]) -> dict[str,
         docker, records = _docker(system)
     if "containers" in gather:
         containers = attempt(lambda: collect_containers(system, docker_records=records))
+        if isinstance(records, DockerRecords) and isinstance(containers, list):
+            _ask_again(system, docker, containers)
         known = isinstance(containers, list)
         rootless_engines = collect_rootless_engines(containers) if known else containers
     if "docker" in gather and not is_unreadable(docker):
@@ -137,6 +146,37 @@ def _docker_and_containers(system: System, gather: Collection[str]) -> dict[str,
         "containers": containers,
         "rootless_engines": rootless_engines,
     }
+
+
+def _ask_again(system: System, docker: Mapping[str, Any], containers: Any) -> None:
+    """Take back that Docker does not list a container which it lists by now, or which has ended.
+
+    The engine was asked before the processes were looked at, and a container that was started in between is
+    none that is hidden.
+    """
+    doubtful = [entry for entry in containers if entry.get("unlisted_by") == "docker" and entry["uid"] == 0]
+    path = docker["socket"].get("path") if isinstance(docker.get("socket"), dict) else None
+    if not doubtful or path is None:
+        return
+    time.sleep(ASK_AGAIN_SECONDS)
+    listed = attempt(lambda: fetch_docker_records(system, path=path).listed)
+    for entry in doubtful:
+        known = isinstance(listed, list) and _docker_id(entry) in listed
+        if known or not _still_runs(system, entry["init"]):
+            entry["unlisted_by"] = None
+
+
+def _still_runs(system: System, init: Mapping[str, Any]) -> bool:
+    try:
+        with system.process(init["pid"]) as process:
+            return process.start_ticks == int(init["start_ticks"])
+    except PortError:
+        return False
+
+
+def _docker_id(container: Mapping[str, Any]) -> Optional[str]:
+    mark = _DOCKER_CGROUP.search(str(container["cgroup"]))
+    return mark[1] if mark else None
 
 
 def _docker(system: System) -> tuple[dict[str, Any], DockerAnswer]:
@@ -159,7 +199,9 @@ def _unlisted(docker: Mapping[str, Any], records: DockerAnswer, containers: Any)
     if records is not None and not isinstance(records.listed, list):
         return records.listed
     listed = set(records.listed) if records else set()
-    marks = [
-        _DOCKER_CGROUP.search(str(container["cgroup"])) for container in containers if container["uid"] == 0
-    ]
-    return sorted({mark[1] for mark in marks if mark} - listed)
+    ids = {
+        _docker_id(container)
+        for container in containers
+        if container["uid"] == 0 and container["unlisted_by"] is not None
+    }
+    return sorted(identity for identity in ids if identity and identity not in listed)

@@ -59,12 +59,18 @@ Records = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Claimed:
-    """A container, the engine that holds it, its owner, and the engine's document (or why there is none)."""
+    """A container, the engine that holds it, its owner, and the engine's document (or why there is none).
+
+    :ivar document: inspect document, unreadable object or None
+    :ivar unlisted_by: the engine whose container it claims to be and that does not know it, None otherwise,
+        or an unreadable object where that engine could not be asked
+    """
 
     found: FoundContainer
     engine: str
     uid: int
-    document: Any  # inspect document, unreadable object or None
+    document: Any
+    unlisted_by: Any = None
 
 
 def collect_containers(
@@ -162,7 +168,9 @@ def _claim(found: FoundContainer, uid: int, records: Mapping[tuple[str, int], Re
         return Claimed(found, believed, uid, None)
     document = answer if is_unreadable(answer) else answer.get(mark.id or "")
     if is_unreadable(document):
-        return Claimed(found, believed, uid, document)
+        return Claimed(found, believed, uid, document, document)
+    if document is None:
+        return Claimed(found, "unknown", uid, None, mark.engine)
     if not isinstance(document, dict) or process_number(document) not in found.pids:
         return Claimed(found, "unknown", uid, None)
     return Claimed(found, mark.engine, uid, document)
@@ -182,6 +190,7 @@ def _container(system: System, host: HostView, claimed: Claimed) -> dict[str, An
         "engine": claimed.engine,
         "user": printable(system.account_name(claimed.uid)),
         "uid": claimed.uid,
+        "unlisted_by": claimed.unlisted_by,
         "sandbox": sandbox,
         **measure(
             system,
@@ -215,6 +224,7 @@ def _in_virtual_machines(records: Records, containers: list[dict[str, Any]]) -> 
             "engine": "docker",
             "user": "root",
             "uid": 0,
+            "unlisted_by": None,
             "sandbox": "kata",
             **dict.fromkeys(("init", "cgroup", "limits", *HIDDEN_BY_A_SANDBOX), hidden),
             "record": record_of(document),

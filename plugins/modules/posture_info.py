@@ -825,6 +825,11 @@ posture:
         uid:
           description: That user's id.
           type: int
+        unlisted_by:
+          description: >-
+            The engine in whose cgroups it runs and which does not know it, V(docker) or V(podman); null when
+            it is known. Other engines are not asked.
+          type: str
         sandbox:
           description: >-
             V(gvisor), V(kata) or null; in a sandbox, /proc shows the sandbox, and what it hides is

@@ -319,6 +319,18 @@ def test_a_container_of_root_that_its_engine_does_not_list_is_unknown(host: Cont
     host.container(800, listed=False)
     container = only(host)
     assert (container["engine"], container["id"], container["record"]) == ("unknown", None, None)
+    assert container["unlisted_by"] == "docker"
+
+
+def test_podman_says_which_of_its_containers_it_does_not_know(host: ContainerHost) -> None:
+    identity = host.container(900, engine_cgroup="/machine.slice/libpod-{id}.scope", listed=False)
+    install_podman(host, [identity], [])
+    assert only(host)["unlisted_by"] == "podman"
+
+
+def test_an_engine_that_is_not_asked_hides_nothing(host: ContainerHost) -> None:
+    host.container(900, engine_cgroup="/system.slice/crio-{id}.scope", listed=False)
+    assert only(host)["unlisted_by"] is None
 
 
 def test_a_record_of_another_process_is_not_joined(host: ContainerHost) -> None:
@@ -331,6 +343,7 @@ def test_docker_that_does_not_answer_is_still_the_engine(host: ContainerHost) ->
     host.container(800)
     (container,) = collect_containers(host, docker_records=unreadable("no answer"))
     assert (container["engine"], container["record"]) == ("docker", {"unreadable": "no answer"})
+    assert container["unlisted_by"] == {"unreadable": "no answer"}
 
 
 def test_what_no_engine_made_is_found_by_its_namespaces_and_root(host: ContainerHost) -> None:

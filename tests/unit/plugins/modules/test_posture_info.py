@@ -174,11 +174,72 @@ def test_containers_that_the_engine_does_not_list(
     docker = FakeDocker(system)
     docker.install()
     docker.start()
-    container = {"cgroup": cgroup, "uid": uid, "engine": "unknown", "user": "x", "mounts": []}
+    container = {
+        "cgroup": cgroup,
+        "uid": uid,
+        "engine": "unknown",
+        "user": "x",
+        "mounts": [],
+        "unlisted_by": "docker",
+        "init": {"pid": 900, "start_ticks": 100},
+    }
+    system.add_process(900)
+    monkeypatch.setattr(_posture, "ASK_AGAIN_SECONDS", 0)
     monkeypatch.setattr(_posture, "collect_containers", lambda _system, docker_records: [container])
     with docker.listen():
         posture = collect_posture(system, ["docker", "containers"])
     assert posture["docker"]["unlisted_containers"] == unlisted
+
+
+@pytest.mark.parametrize(("start_ticks", "listed_by_now"), [(101, False), (100, True)])
+def test_a_container_that_ended_or_was_being_started_is_none_that_is_hidden(
+    system: FakeSystem, monkeypatch: pytest.MonkeyPatch, start_ticks: int, listed_by_now: bool
+) -> None:
+    docker = FakeDocker(system)
+    docker.install()
+    docker.start()
+    system.add_process(900, start_ticks=start_ticks)
+    container = {
+        "cgroup": f"/system.slice/docker-{'a' * 64}.scope",
+        "uid": 0,
+        "engine": "unknown",
+        "user": "root",
+        "mounts": [],
+        "unlisted_by": "docker",
+        "init": {"pid": 900, "start_ticks": 100},
+    }
+
+    def collect(_system: object, docker_records: object) -> list[dict[str, Any]]:
+        if listed_by_now:
+            docker.answers["/containers/json"] = [{"Id": CONTAINER}, {"Id": "a" * 64}]
+        return [container]
+
+    monkeypatch.setattr(_posture, "collect_containers", collect)
+    monkeypatch.setattr(_posture, "ASK_AGAIN_SECONDS", 0)
+    with docker.listen():
+        posture = collect_posture(system, ["docker", "containers"])
+    assert posture["docker"]["unlisted_containers"] == []
+    assert container["unlisted_by"] is None
+
+
+def test_an_engine_that_does_not_run_is_not_asked_again(
+    system: FakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = FakeDocker(system)
+    docker.install()
+    container = {
+        "cgroup": f"/docker/{'a' * 64}",
+        "uid": 0,
+        "engine": "unknown",
+        "user": "root",
+        "mounts": [],
+        "unlisted_by": "docker",
+    }
+    monkeypatch.setattr(_posture, "collect_containers", lambda _system, docker_records: [container])
+    with docker.listen():
+        posture = collect_posture(system, ["docker", "containers"])
+    assert posture["docker"]["unlisted_containers"] == ["a" * 64]
+    assert docker.requests == []
 
 
 def test_the_containers_that_hold_the_socket_are_joined(
@@ -195,6 +256,7 @@ def test_the_containers_that_hold_the_socket_are_joined(
         "name": "agent",
         "short_id": "2e9c42ea36cf",
         "mounts": [{"sensitive": "engine_socket"}],
+        "unlisted_by": None,
         "namespaces": {"net": "private"},
         "record": None,
     }
