@@ -18,6 +18,10 @@ import pytest
 import yaml
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._catalogue import Control
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_profile import PROFILES
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_surroundings import (
+    Surroundings,
+    host_options,
+)
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._evaluation import evaluate
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._report_remedy import merged_yaml, remedy
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._side_effects import (
@@ -29,6 +33,8 @@ from unit.catalogue.test_controls import CASES, CONTROLS, NOW, patched
 
 ENGINES = {"20.10.24": (20, 10, 24), "26.1.5": (26, 1, 5), "28.5.2": (28, 5, 2), "29.7.2": (29, 7, 2)}
 _SETTING = re.compile(r"docker_engine_settings\['([a-z-]+)'\]")
+
+HARDENED = Surroundings(hardened=True, audited=False)
 
 Results = Mapping[tuple[str, str], str]
 
@@ -89,22 +95,26 @@ def defer_restarts(posture: dict[str, Any]) -> None:
 
 
 def harden_files(posture: dict[str, Any]) -> None:
-    """Owners and modes of everything below docker.files as the controls of section 3 want them."""
-    modes = {"tls_ca": "0444", "tls_certificate": "0444", "tls_key": "0400", "docker_socket": "0660"}
-    files = posture["docker"]["files"]
-    for name, fact in files.items():
+    """What `_docker_surroundings.host_options` asks for: rights are taken away, owners become root."""
+    docker = posture["docker"]
+    limits = {limit["path"]: limit for limit in host_options(docker, HARDENED)["permissions"]}
+    for fact in docker["files"].values():
         for entry in fact if isinstance(fact, list) else [fact]:
-            if entry["exists"]:
-                directory = entry["type"] == "directory"
-                mode = "0444" if isinstance(fact, list) else modes.get(name, "0755" if directory else "0644")
-                group = "docker" if name == "docker_socket" else "root"
-                entry.update(owner="root", group=group, mode="0660" if name.endswith("socket") else mode)
+            limit = limits.get(entry["path"])
+            if limit is not None and entry["exists"]:
+                entry["mode"] = f"{int(entry['mode'], 8) & int(limit['mode'], 8):04o}"
+                entry.update({name: limit[name] for name in ("owner", "group") if name in limit})
+
+
+def close_socket(posture: dict[str, Any]) -> None:
+    posture["docker"]["files"]["docker_socket"]["mode"] = posture["docker"]["socket"]["mode"] = "0660"
 
 
 OTHER_VARIABLES: dict[str, Callable[[dict[str, Any]], None]] = {
     "docker_engine_audit_rules": watch_everything,
     "docker_engine_restarts['needrestart']": defer_restarts,
     "docker_engine_file_permissions": harden_files,
+    "docker_engine_socket['mode']": close_socket,
 }
 
 
