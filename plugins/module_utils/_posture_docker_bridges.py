@@ -31,18 +31,11 @@ def other_bridges(system: System, own: Optional[Collection[str]]) -> list[dict[s
     `own` are the interfaces of the engine's networks; None when it was not asked, and then names decide.
     Raises `PortError` when the interfaces cannot be listed.
     """
-    bridges = []
-    for name in system.list_directory(INTERFACES, limit=INTERFACE_LIMIT):
-        if not _belongs_to_docker(name, own) and _is_bridge(system, name):
-            bridges.append(
-                {
-                    "name": printable(name, limit=15),
-                    "route_localnet": attempt(lambda name=name: route_localnet(system, name)),
-                    "nf_call_iptables": attempt(lambda name=name: _filters(system, name, "iptables")),
-                    "nf_call_ip6tables": attempt(lambda name=name: _filters(system, name, "ip6tables")),
-                }
-            )
-    return bridges
+    return [
+        _bridge(system, name)
+        for name in system.list_directory(INTERFACES, limit=INTERFACE_LIMIT)
+        if not _belongs_to_docker(name, own) and _is_bridge(system, name)
+    ]
 
 
 def route_localnet(system: System, interface: str) -> Optional[bool]:
@@ -54,6 +47,15 @@ def route_localnet(system: System, interface: str) -> Optional[bool]:
     if own is None:
         return None
     return own or _switch(system, "/proc/sys/net/ipv4/conf/all/route_localnet") is True
+
+
+def _bridge(system: System, name: str) -> dict[str, Any]:
+    return {
+        "name": printable(name, limit=15),
+        "route_localnet": attempt(lambda: route_localnet(system, name)),
+        "nf_call_iptables": attempt(lambda: _filters(system, name, "iptables")),
+        "nf_call_ip6tables": attempt(lambda: _filters(system, name, "ip6tables")),
+    }
 
 
 def _belongs_to_docker(name: str, own: Optional[Collection[str]]) -> bool:
