@@ -7,7 +7,7 @@ Run it by hand on a machine that may be hardened, for example one of the lab's:
     make lab-up NAME=debian-13
     python -m benchmark.harden --inventory build/lab/inventory.yml debian-13
 
-It hardens the host until nothing changes any more, and measures then. The remote calls are counted by the host,
+It hardens the host until nothing changes any more, and measures then. Remote calls are counted on the host,
 where every module writes into the journal how it was invoked.
 """
 
