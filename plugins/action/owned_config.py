@@ -21,8 +21,13 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge import (
     decide,
 )
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge_errors import MergeError
-from ansible_collections.bulkhead.hardening.plugins.plugin_utils._owned_diff import diff_of, secret_texts
-from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import ABSENT, WantedKeys
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._owned_diff import (
+    change_outcome,
+    diff_of,
+    entry_outcome,
+    secret_texts,
+)
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import WantedKeys
 
 _MODULE = "bulkhead.hardening.owned_config"
 
@@ -93,16 +98,24 @@ def _owner(name: str, variables: Mapping[str, Any]) -> Owner:
 def _decide(options: Mapping[str, Any], found: Sequence[Mapping[str, Any]], owner: Owner) -> list[FilePlan]:
     plans = []
     for file, current in zip(options["files"], found):
-        wanted = WantedKeys.from_options(file["keys"] or {}, file["at_least"] or [])
         try:
-            plans.append(decide(_current(current), wanted, owner=owner, format_name=file["format"]))
+            wanted = WantedKeys.from_options(file["keys"] or {}, file["at_least"] or [], file["lists"] or [])
+            plans.append(
+                decide(
+                    _current(current),
+                    wanted,
+                    owner=owner,
+                    format_name=file["format"],
+                    secret=file["secret"] or [],
+                )
+            )
         except MergeError as error:
             raise MergeError(f"{file['path']}: {error}.") from error
     return plans
 
 
 def _current(found: Mapping[str, Any]) -> CurrentFile:
-    facts = None if found["created"] is None else OwnedFile(found["created"], found["written_sha256"])
+    facts = None if found["facts"] is None else OwnedFile.from_json(found["facts"])
     return CurrentFile(
         path=found["path"],
         text=found["text"],
@@ -126,8 +139,9 @@ def _plan_text(files: Sequence[Mapping[str, Any]], plans: Sequence[FilePlan]) ->
                     "text": plan.text,
                     "sha256": plan.current.sha256,
                     "created": plan.created,
+                    "format": file["format"],
                 }
-                for plan in plans
+                for file, plan in zip(files, plans)
                 if plan.changed
             ],
             "entries": [entry.as_json() for plan in plans for entry in plan.entries],
@@ -141,7 +155,10 @@ def _outcome(
     files: Sequence[Mapping[str, Any]], plans: Sequence[FilePlan], time: str | None
 ) -> dict[str, Any]:
     changed = any(plan.changed for plan in plans)
-    outcome: dict[str, Any] = {"changed": changed, "files": [_file_outcome(plan, time) for plan in plans]}
+    outcome: dict[str, Any] = {
+        "changed": changed,
+        "files": [_file_outcome(plan, file["secret"] or [], time) for file, plan in zip(files, plans)],
+    }
     if changed:
         outcome["diff"] = [
             diff_of(plan, file["secret"] or []) for file, plan in zip(files, plans) if plan.changed
@@ -149,14 +166,11 @@ def _outcome(
     return outcome
 
 
-def _file_outcome(plan: FilePlan, time: str | None) -> dict[str, Any]:
+def _file_outcome(plan: FilePlan, patterns: Sequence[str], time: str | None) -> dict[str, Any]:
     return {
         "path": plan.current.path,
         "changed": plan.changed,
-        "keys": [
-            {"key": list(change.key), "why": change.why, "gone": change.after is ABSENT}
-            for change in plan.changes
-        ],
-        "owned": [{"key": list(entry.key), "time": entry.time or time} for entry in plan.owned],
+        "keys": [change_outcome(change, patterns) for change in plan.changes],
+        "owned": [entry_outcome(entry, patterns, time) for entry in plan.owned],
         "kept": [list(key) for key in plan.kept],
     }

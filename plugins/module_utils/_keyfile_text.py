@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._keyfile import (
@@ -22,6 +24,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._merge_errors i
 from ansible_collections.bulkhead.hardening.plugins.module_utils._text_document import (
     TextDocument,
     insert_line,
+    line_break,
     remove_lines,
     spliced,
     with_section,
@@ -36,7 +39,59 @@ _DELIMITER = re.compile(r"[ \t]*=[ \t]*")
 _Occurrence = tuple[int, int, int, int]
 
 
-class KeyfileText(TextDocument):
+class _LineDocument(TextDocument):
+    """A text that is changed by whole lines; a last line without a line break stays one."""
+
+    def _parse(self) -> dict[str, Any]:
+        self._open = bool(self.text) and not self.text.endswith("\n")
+        self._full = self.text + (line_break(self.text) if self._open else "")
+        return self._parse_lines()
+
+    @abstractmethod
+    def _parse_lines(self) -> dict[str, Any]: ...
+    @abstractmethod
+    def _occurrences(self, path: Sequence[str]) -> list[_Occurrence]: ...
+
+    def _adopt(self, text: str, path: Sequence[str], expected: dict[str, Any]) -> None:
+        cut = len(line_break(text)) if self._open and text.endswith("\n") else 0
+        super()._adopt(text[: len(text) - cut], path, expected)
+
+    def raw(self, path: Sequence[str]) -> Any:
+        """For every occurrence what stands between it and the one before, and its line."""
+        raw: list[list[str]] = []
+        previous = 0
+        for start, end, _value_start, _value_end in self._occurrences(path) if path else []:
+            between = self._full[previous:start] if raw else ""
+            raw.append([between, self._full[start:end].rstrip("\r\n")])
+            previous = end
+        return raw or None
+
+    def _with_raw(self, path: Sequence[str], raw: Any) -> str:
+        occurrences, text = self._occurrences(path), self._full
+        places = [(start, end) for start, end, _value_start, _value_end in occurrences]
+        kept = 1
+        while (
+            kept < min(len(places), len(raw)) and text[places[kept - 1][1] : places[kept][0]] == raw[kept][0]
+        ):
+            kept += 1
+        for start, end in reversed(places[kept:]):
+            text = remove_lines(text, start, end)
+        position = places[kept - 1][1]
+        for between, line in raw[kept:]:
+            position += len(between) if text.startswith(between, position) else 0
+            text = insert_line(text, position, line)
+            position = text.find("\n", position + len(line)) + 1
+        lines = ((start, end, line) for (start, end), (_between, line) in zip(places[:kept], raw))
+        return spliced(
+            text, *((start, start + len(text[start:end].rstrip("\r\n")), line) for start, end, line in lines)
+        )
+
+    def _without_element(self, path: Sequence[str], index: int) -> str:
+        start, end, _value_start, _value_end = self._occurrences(path)[index]
+        return remove_lines(self._full, start, end)
+
+
+class KeyfileText(_LineDocument):
     """Sections with ``key=value``; a path is ``(section, key)``, or ``(key,)`` before the first section.
 
     Values are texts; a list of texts is a key that stands repeatedly.
@@ -57,17 +112,25 @@ class KeyfileText(TextDocument):
             raise MergeError(f"{dotted}: a keyfile has no way to write an empty list; leave the key out")
         return texts[0] if len(texts) == 1 else texts
 
-    def raw(self, path: Sequence[str]) -> Any:
-        """The texts of all values of the key."""
-        found = [self.text[item.value_start : item.value_end] for item in self._found(path)]
-        return found or None
+    @classmethod
+    def normalised_element(cls, key: Sequence[str], element: Any) -> Any:
+        """An element is a text."""
+        return cls.normalised(key, element)
 
-    def _parse(self) -> dict[str, Any]:
+    @staticmethod
+    def elements(value: Any) -> list[Any] | None:
+        """A key that stands once is a list of one."""
+        return None if isinstance(value, dict) else value if isinstance(value, list) else [value]
+
+    def _parse_lines(self) -> dict[str, Any]:
         try:
-            self._file = Keyfile.parse(self.text)
+            self._file = Keyfile.parse(self._full)
         except KeyfileError as error:
             raise MergeError(f"it is not a keyfile: {error}") from None
         return self._file.value
+
+    def _occurrences(self, path: Sequence[str]) -> list[_Occurrence]:
+        return [(item.start, item.end, item.value_start, item.value_end) for item in self._found(path)]
 
     def _found(self, path: Sequence[str]) -> list[Assignment]:
         section = path[0] if len(path) == 2 else None
@@ -75,56 +138,53 @@ class KeyfileText(TextDocument):
 
     def _line(self, name: str, value: str) -> str:
         first = self._file.assignments[:1]
-        written = self.text[first[0].start : first[0].value_start] if first else "="
+        written = self._full[first[0].start : first[0].value_start] if first else "="
         delimiter = _DELIMITER.search(written)
         return f"{name}{delimiter.group() if delimiter else '='}{value}"
 
     def _with(self, path: Sequence[str], value: Any) -> str:
         values = value if isinstance(value, list) else [value]
         written = [
-            self.text[item.value_start : item.value_end] if item.value == value else value
+            self._full[item.value_start : item.value_end] if item.value == value else value
             for item, value in zip(self._found(path), values)
         ]
         return self._with_values(path, [*written, *values[len(written) :]])
 
-    def _with_raw(self, path: Sequence[str], raw: Any) -> str:
-        return self._with_values(path, list(raw))
-
     def _with_values(self, path: Sequence[str], values: Sequence[str]) -> str:
-        occurrences = [(item.start, item.end, item.value_start, item.value_end) for item in self._found(path)]
+        occurrences = self._occurrences(path)
         if occurrences:
             return _with_occurrences(
-                self.text, occurrences, values, lambda value: self._line(path[-1], value)
+                self._full, occurrences, values, lambda value: self._line(path[-1], value)
             )
         lines = "\n".join(self._line(path[-1], value) for value in values)
         if len(path) == 1:
-            return insert_line(self.text, self._end_of_top(), lines)
+            return insert_line(self._full, self._end_of_top(), lines)
         headings = [section for section in self._file.sections if section.name == path[0]]
         if not headings:
-            return with_section(self.text, f"[{path[0]}]", lines)
-        return insert_line(self.text, self._end_of(headings[-1]), lines)
+            return with_section(self._full, f"[{path[0]}]", lines)
+        return insert_line(self._full, self._end_of(headings[-1]), lines)
 
     def _end_of_top(self) -> int:
         ends = [item.end for item in self._file.assignments if item.section is None]
         if ends or not self._file.sections:
-            return ends[-1] if ends else len(self.text)
+            return ends[-1] if ends else len(self._full)
         return 0
 
     def _end_of(self, heading: Section) -> int:
         """The place behind the last assignment under a heading."""
         following = [section.start for section in self._file.sections if section.start > heading.start]
-        limit = following[0] if following else len(self.text)
+        limit = following[0] if following else len(self._full)
         ends = [item.end for item in self._file.assignments if heading.start < item.start < limit]
         return ends[-1] if ends else heading.end
 
     def _without(self, path: Sequence[str]) -> str:
         if isinstance(self.at(path), dict):
-            text = self.text
+            text = self._full
             for section in reversed(self._file.sections):
                 if section.name == path[0]:
                     text = without_heading(text, section.start, section.end)
             return text
-        text = self.text
+        text = self._full
         for item in reversed(self._found(path)):
             text = remove_lines(text, item.start, item.end)
         return text
@@ -141,21 +201,18 @@ class KeyfileText(TextDocument):
         if not rest:
             self.remove(path)
             return
-        fresh = type(self)(self._without_element(path, index))
-        expected = rest[0] if len(rest) == 1 else rest
-        if fresh.at(path) != expected:
-            raise MergeError(f"{'.'.join(path)}: an element of it cannot be removed; change it by hand")
-        vars(self).update(vars(fresh))
+        expected = deepcopy(self.value)
+        place = expected
+        for name in path[:-1]:
+            place = place[name]
+        place[path[-1]] = rest[0] if len(rest) == 1 else rest
+        self._adopt(self._without_element(path, index), path, expected)
 
     def _with_element(self, path: Sequence[str], element: Any) -> str:
         return self._with_values(path, [*_values(self.value, path), element])
 
-    def _without_element(self, path: Sequence[str], index: int) -> str:
-        item = self._found(path)[index]
-        return remove_lines(self.text, item.start, item.end)
 
-
-class LinesText(TextDocument):
+class LinesText(_LineDocument):
     """A file that is a set of lines; its one key is ``lines``. Empty lines and comments are foreign."""
 
     @staticmethod
@@ -169,23 +226,18 @@ class LinesText(TextDocument):
             raise MergeError(f"{dotted}: a line must not be empty, a comment, or there twice")
         return texts
 
-    def raw(self, path: Sequence[str]) -> Any:
-        """The lines."""
-        del path
-        return [line.value for line in parse_lines(self.text)] or None
+    def _parse_lines(self) -> dict[str, Any]:
+        return line_values(self._full)
 
-    def _parse(self) -> dict[str, Any]:
-        return line_values(self.text)
+    def _occurrences(self, path: Sequence[str]) -> list[_Occurrence]:
+        del path
+        return [_occurrence(self._full, line) for line in parse_lines(self._full)]
 
     def _with(self, path: Sequence[str], value: Any) -> str:
-        del path
-        occurrences = [_occurrence(self.text, line) for line in parse_lines(self.text)]
+        occurrences = self._occurrences(path)
         if occurrences:
-            return _with_occurrences(self.text, occurrences, value, str)
-        return insert_line(self.text, len(self.text), "\n".join(value)) if value else self.text
-
-    def _with_raw(self, path: Sequence[str], raw: Any) -> str:
-        return self._with(path, raw)
+            return _with_occurrences(self._full, occurrences, value, str)
+        return insert_line(self._full, len(self._full), "\n".join(value)) if value else self._full
 
     def _without(self, path: Sequence[str]) -> str:
         return self._with(path, [])
@@ -198,18 +250,10 @@ class LinesText(TextDocument):
         """A line less."""
         found = _values(self.value, path)
         rest = found[:index] + found[index + 1 :]
-        fresh = type(self)(self._without_element(path, index))
-        if _values(fresh.value, path) != rest:
-            raise MergeError("a line of it cannot be removed; change it by hand")
-        vars(self).update(vars(fresh))
+        self._adopt(self._without_element(path, index), path, {path[-1]: rest} if rest else {})
 
     def _with_element(self, path: Sequence[str], element: Any) -> str:
         return self._with(path, [*_values(self.value, path), element])
-
-    def _without_element(self, path: Sequence[str], index: int) -> str:
-        del path
-        line = parse_lines(self.text)[index]
-        return remove_lines(self.text, line.start, line.end)
 
 
 def _occurrence(text: str, line: Line) -> _Occurrence:

@@ -84,15 +84,34 @@ class OwnedKey:
 
 @dataclass(frozen=True)
 class OwnedFile:
-    """What is known of a file as a whole: whether we created it, and the checksum of what we wrote last."""
+    """What is known of a file as a whole: whether we created it, and the checksum of what we wrote last.
+
+    `next_sha256` is there only while the file is being written: the checksum of what it becomes.
+    """
 
     created: bool
     sha256: str
     format: str = "json"
+    next_sha256: Optional[str] = None
+
+    def wrote(self, sha256: Optional[str]) -> bool:
+        """Whether a content is what we wrote (also halfway through a change), so that nobody edited it."""
+        return sha256 is not None and sha256 in (self.sha256, self.next_sha256)
 
     def as_json(self) -> dict[str, Any]:
         """The facts as they stand in the file."""
-        return {"created": self.created, "sha256": self.sha256, "format": self.format}
+        facts = {"created": self.created, "sha256": self.sha256, "format": self.format}
+        return facts if self.next_sha256 is None else {**facts, "next_sha256": self.next_sha256}
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> OwnedFile:
+        """Read the facts; those of collection 0.1 had no format."""
+        return cls(
+            created=bool(facts["created"]),
+            sha256=str(facts["sha256"]),
+            format=str(facts.get("format", "json")),
+            next_sha256=facts.get("next_sha256"),
+        )
 
 
 @dataclass(frozen=True)
@@ -114,14 +133,7 @@ class Ledger:
                 known = ", ".join(KNOWN_VERSIONS)
                 raise LedgerError(f"its schema version is {document['schema_version']!r}, known are: {known}")
             keys = tuple(parse_entry(entry) for entry in document["keys"])
-            files = {
-                str(path): OwnedFile(
-                    created=bool(entry["created"]),
-                    sha256=str(entry["sha256"]),
-                    format=str(entry.get("format", "json")),
-                )
-                for path, entry in document["files"].items()
-            }
+            files = {str(path): OwnedFile.from_json(facts) for path, facts in document["files"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LedgerError(f"it is damaged ({type(error).__name__})") from None
         return cls(keys=keys, files=files)
@@ -144,6 +156,10 @@ class Ledger:
         fresh = {entry.id: entry for entry in entries}
         kept = tuple(fresh.pop(entry.id, entry) for entry in self.keys)
         return replace(self, keys=kept + tuple(fresh.values()))
+
+    def announcing(self, entries: tuple[OwnedKey, ...], files: dict[str, OwnedFile]) -> Ledger:
+        """The ledger before the files are written: with the new entries, and what the files will become."""
+        return replace(self.with_keys(entries), files={**self.files, **files})
 
     def settled(self, released: set[EntryId], files: dict[str, OwnedFile]) -> Ledger:
         """The ledger once the files are written: without what was released, with the files' new checksums."""

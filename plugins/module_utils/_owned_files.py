@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The target's side of owned files: read them, and put new texts in their place so that no crash leaves half.
 
+A file below a directory that a user can write is touched as that user only (`_user_files`).
+
 Order of a write: new texts into temporary files beside their targets, validated there; the ledger with the
 new entries; the renames; the ledger without the released entries. Whatever is interrupted leaves every file
 old or new, and a ledger that knows both values.
@@ -16,7 +18,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
@@ -25,9 +27,19 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import 
     Ledger,
     LedgerError,
     OwnedFile,
+    OwnedKey,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store import LedgerStore
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError, System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._sensitive import without_credentials
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
+    UserFileError,
+    owner_of_path,
+    primary_group,
+    read_as,
+    read_file_as,
+    write_as,
+)
 
 __all__ = ["NewText", "OwnedFileError", "Validator", "read_file", "resolve", "validate_texts", "write_files"]
 
@@ -52,6 +64,7 @@ class NewText:
     text: Optional[str]
     sha256: Optional[str]
     created: bool = False
+    format: str = "json"
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,8 @@ class Validator:
             said = (completed.stderr.strip() or completed.stdout.strip()).replace(temporary, path)
             for secret in self.secrets:
                 said = said.replace(secret, "(secret)")
-            raise OwnedFileError(f"{path}: {argv[0]} refuses the new content: {said[-2000:]} {UNCHANGED}")
+            said = without_credentials(said)[-2000:]
+            raise OwnedFileError(f"{path}: {argv[0]} refuses the new content: {said} {UNCHANGED}")
 
 
 def resolve(path: str) -> str:
@@ -104,7 +118,7 @@ def _directory(path: str) -> str:
 def read_file(path: str) -> dict[str, Any]:
     """`{path, text, sha256}` of a file, both None when there is none.
 
-    :raises OwnedFileError: not a regular file, longer than 1 MiB, unreadable, or not UTF-8
+    :raises BulkheadError: not a regular file, longer than 1 MiB, unreadable, or not UTF-8
     """
     content = _content(path)
     if content is None:
@@ -117,6 +131,9 @@ def read_file(path: str) -> dict[str, Any]:
 
 
 def _content(path: str) -> Optional[bytes]:
+    uid = owner_of_path(path)
+    if uid is not None:
+        return read_as(uid, primary_group(uid), path, SIZE_LIMIT)
     target = resolve(path)
     try:
         descriptor = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -149,63 +166,87 @@ def write_files(
     texts: Sequence[NewText],
     *,
     store: LedgerStore,
-    add: Callable[[Ledger], Ledger],
+    entries: tuple[OwnedKey, ...],
     released: set[EntryId],
     validator: Validator,
 ) -> None:
     """Put every text in its place, with the ledger written around it.
 
-    `add` gives the ledger its new entries, `released` are the entries that go afterwards.
-    Raises `OwnedFileError` with what was changed; in nearly every case nothing.
+    The ledger gets its new `entries` before, and loses those that are `released` afterwards.
+    Raises `BulkheadError` with what was changed; in nearly every case nothing.
     """
     with store.lock(), contextlib.ExitStack() as cleanup:
         prepared = [(new, cleanup.enter_context(_prepared(new, validator))) for new in texts]
         ledger = store.read()
-        announced = add(ledger)
+        announced = ledger.announcing(entries, {new.path: _announced(new, ledger) for new in texts})
         if announced != ledger:
             store.write(announced)
         done: list[str] = []
         try:
-            for new, temporary in prepared:
-                _replace(new, temporary)
+            for new, put in prepared:
+                put()
                 done.append(new.path)
-        except OSError as error:
+        except (OSError, UserFileError) as error:
             if not done:
                 # Failing that, the entries name a value that the file does not have: the next run sets it.
                 with contextlib.suppress(LedgerError):
                     store.write(ledger)
             outcome = f"Already written: {', '.join(done)}." if done else UNCHANGED
-            raise OwnedFileError(f"{new.path}: {os.strerror(error.errno or 0)}. {outcome}") from error
-        settled = announced.settled(
-            released, {new.path: _facts(new) for new in texts if new.text is not None}
-        )
+            raise OwnedFileError(f"{new.path}: {_reason(error)} {outcome}") from error
+        settled = announced.settled(released, {new.path: _facts(new) for new in texts})
         if settled != announced:
             store.write(settled)
 
 
+def _reason(error: Exception) -> str:
+    return f"{os.strerror(error.errno or 0)}." if isinstance(error, OSError) else str(error)
+
+
 def _facts(new: NewText) -> OwnedFile:
-    return OwnedFile(new.created, hashlib.sha256((new.text or "").encode("utf-8")).hexdigest())
+    sha256 = hashlib.sha256((new.text or "").encode("utf-8")).hexdigest()
+    return OwnedFile(new.created, sha256, new.format)
+
+
+def _announced(new: NewText, ledger: Ledger) -> OwnedFile:
+    """What a file is until it is written: as it was written last, or already as it will be."""
+    facts = _facts(new)
+    known = ledger.files.get(new.path)
+    return replace(facts, sha256="" if known is None else known.sha256, next_sha256=facts.sha256)
 
 
 @contextlib.contextmanager
-def _prepared(new: NewText, validator: Validator) -> Iterator[Optional[str]]:
-    """A validated file beside the target, like it in owner, mode and attributes; None to remove it."""
-    target = resolve(new.path)
+def _prepared(new: NewText, validator: Validator) -> Iterator[Callable[[], None]]:
+    """A validated new content, ready to be put in its place by a call."""
     found = _content(new.path)
     if (None if found is None else hashlib.sha256(found).hexdigest()) != new.sha256:
         raise OwnedFileError(f"{new.path}: somebody changed it while the change was planned. {UNCHANGED}")
-    if new.text is None:
-        yield None
+    uid = owner_of_path(new.path)
+    if uid is not None:
+        validate_texts([new], validator)
+        yield lambda: _put_as(uid, new)
         return
-    like = None if found is None else target
+    target = resolve(new.path)
+    if new.text is None:
+        yield lambda: _replace(target, None)
+        return
     with _directory_for(target), contextlib.ExitStack() as cleanup:
         try:
-            temporary = _write_beside(target, new.text.encode("utf-8"), like=like)
+            temporary = _write_beside(
+                target, new.text.encode("utf-8"), like=None if found is None else target
+            )
         except OSError as error:
             raise OwnedFileError(f"{new.path}: {os.strerror(error.errno or 0)}. {UNCHANGED}") from error
         cleanup.callback(_remove_if_there, temporary)
         validator.check(temporary, new.path)
-        yield temporary
+        yield lambda: _replace(target, temporary)
+
+
+def _put_as(uid: int, new: NewText) -> None:
+    """Write or remove a user's file as the user; it keeps its mode."""
+    gid = primary_group(uid)
+    found = read_file_as(uid, gid, new.path, SIZE_LIMIT)
+    content = None if new.text is None else new.text.encode("utf-8")
+    write_as(uid, gid, new.path, content, found.mode if found else NEW_FILE_MODE, make_parents=True)
 
 
 def _remove_if_there(path: str) -> None:
@@ -268,8 +309,7 @@ def _attributes(path: str) -> list[str]:
         raise
 
 
-def _replace(new: NewText, temporary: Optional[str]) -> None:
-    target = resolve(new.path)
+def _replace(target: str, temporary: Optional[str]) -> None:
     if temporary is None:
         os.unlink(target)  # noqa: PTH108
     else:

@@ -19,6 +19,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._merge_errors i
 __all__ = [
     "TextDocument",
     "insert_line",
+    "line_break",
     "quoted",
     "remove_lines",
     "spliced",
@@ -52,6 +53,16 @@ class TextDocument(ABC):
         """A wanted value as a file of this format gives it back; raises `MergeError` if it cannot."""
         del key
         return value
+
+    @classmethod
+    def normalised_element(cls, key: Sequence[str], element: Any) -> Any:
+        """An element that is wanted in a list, as a file of this format gives it back."""
+        return cls.normalised(key, [element])[0]
+
+    @staticmethod
+    def elements(value: Any) -> list[Any] | None:
+        """The elements of a value as a list; None when it is no list."""
+        return value if isinstance(value, list) else None
 
     def set(self, path: Sequence[str], value: Any) -> None:
         """Set the key, and make what is missing on the way to it."""
@@ -89,7 +100,9 @@ class TextDocument(ABC):
 
     def add_element(self, path: Sequence[str], element: Any) -> None:
         """Add an element at the end of the list at the path."""
-        elements = self.at(path)
+        elements: Any = self.value
+        for name in path:
+            elements = elements.get(name) if isinstance(elements, dict) else None
         if not isinstance(elements, list) or not elements:
             self.set(path, [element])
             return
@@ -174,16 +187,17 @@ def spliced(text: str, *splices: Splice) -> str:
     return text
 
 
-def _line_break(text: str) -> str:
+def line_break(text: str) -> str:
+    """The line break that a text uses."""
     return "\r\n" if "\r\n" in text else "\n"
 
 
 def insert_line(text: str, position: int, line: str) -> str:
     """The text with a line more; a last line without a line break stays one. `remove_lines` undoes it."""
-    line = line.replace("\n", _line_break(text))
+    line = line.replace("\n", line_break(text))
     if position == len(text) and text and not text.endswith("\n"):
-        return f"{text}{_line_break(text)}{line}"
-    return f"{text[:position]}{line}{_line_break(text)}{text[position:]}"
+        return f"{text}{line_break(text)}{line}"
+    return f"{text[:position]}{line}{line_break(text)}{text[position:]}"
 
 
 def remove_lines(text: str, start: int, end: int) -> str:

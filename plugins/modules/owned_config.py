@@ -21,6 +21,10 @@ description:
     into place. It refuses when a file changed in between.
   - A key that holds the wanted value already is not taken over, so that it stays when the owner no longer
     wants it.
+  - Values of keys that can hold credentials are never shown (one table of them is built in, O(files[].secret)
+    adds to it), and URLs are shown without their user information.
+  - A file below a directory that a user can write is read and written as that user, without following a link.
+    The ledger stays root's.
   - Names the reason and leaves every file as it was when a file is not of its format, holds a key twice,
     is empty, begins with a byte order mark, is a symbolic link that leads out of its directory, cannot be
     written, or is refused by the validator.
@@ -40,9 +44,13 @@ options:
         type: path
         required: true
       format:
-        description: How the file is written.
+        description:
+          - How the file is written. V(json), V(toml) and V(yaml) are what their names say; comments stay.
+          - V(keyfile) is systemd's syntax, which most INI files follow too. Keys are in sections,
+            C({Service: {ExecStart: ["", /usr/bin/dockerd]}}); values are texts, a list is a repeated key.
+          - V(lines) is a set of lines, like audit rules. Its one key is C(lines), see O(files[].lists).
         type: str
-        choices: [json]
+        choices: [json, keyfile, lines, toml, yaml]
         default: json
       keys:
         description:
@@ -73,10 +81,34 @@ options:
             description: Only these values of somebody else are replaced; everything else, and absence, stays.
             type: list
             elements: raw
+      lists:
+        description: Lists that are not simply set whole, each with its elements.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          key:
+            description: Path of the list, names from the top of the file.
+            type: list
+            elements: str
+            required: true
+          mode:
+            description:
+              - V(additive) adds the elements that are missing behind those of others; the ledger remembers
+                which are ours, and only these go again.
+              - V(authoritative) makes the elements the whole list, as O(files[].keys) does.
+            type: str
+            choices: [additive, authoritative]
+            default: additive
+          elements:
+            description: The wanted elements.
+            type: list
+            elements: raw
+            required: true
       secret:
         description:
-          - Shell patterns of keys, as names joined by dots, whose values are never shown. A difference
-            says that the value changed.
+          - Shell patterns of further keys, as names joined by dots, whose values are never shown. A
+            difference says that the value changed.
         type: list
         elements: str
         default: []
@@ -128,6 +160,26 @@ EXAMPLES = r"""
         secret: [http-proxy, "log-opts.*token*"]
     validate: [dockerd, --validate, --config-file, "%s"]
 
+- name: Add to files that others write too
+  bulkhead.hardening.owned_config:
+    owner: my_other_role
+    files:
+      - path: /etc/containers/containers.conf
+        format: toml
+        lists:
+          - key: [containers, default_ulimits]
+            elements: [nproc=1024:2048]
+      - path: /etc/systemd/system/docker.service.d/50-limits.conf
+        format: keyfile
+        keys:
+          Service:
+            LimitNOFILE: 1048576
+      - path: /etc/audit/rules.d/60-docker.rules
+        format: lines
+        lists:
+          - key: [lines]
+            elements: ["-w /etc/docker -k docker"]
+
 - name: Give all of them back
   bulkhead.hardening.owned_config:
     owner: my_docker_role
@@ -160,6 +212,9 @@ files:
         why:
           description: V(set), V(drift) (somebody changed our value since) or V(released) (it goes back).
           type: str
+        element:
+          description: The element that comes or goes, where it is not the whole key.
+          type: raw
         gone:
           description: Whether the file does not hold it any more.
           type: bool
@@ -175,6 +230,9 @@ files:
         time:
           description: When its present value was set, RFC 3339 with microseconds.
           type: str
+        element:
+          description: The element of the list at this key that is owned, where it is not the whole key.
+          type: raw
     kept:
       description: Keys whose value of somebody else was left, because it is stronger or was edited since.
       type: list
@@ -188,7 +246,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
-from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import Ledger, OwnedKey, parse_entry
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import OwnedKey, parse_entry
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store import LedgerStore
 from ansible_collections.bulkhead.hardening.plugins.module_utils._owned_files import (
     NewText,
@@ -207,7 +265,11 @@ ARGUMENT_SPEC: dict[str, Any] = {
         "required": True,
         "options": {
             "path": {"type": "path", "required": True},
-            "format": {"type": "str", "choices": ["json"], "default": "json"},
+            "format": {
+                "type": "str",
+                "choices": ["json", "keyfile", "lines", "toml", "yaml"],
+                "default": "json",
+            },
             "keys": {"type": "dict", "default": {}, "no_log": False},
             "at_least": {
                 "type": "list",
@@ -218,6 +280,16 @@ ARGUMENT_SPEC: dict[str, Any] = {
                     "value": {"type": "raw", "required": True},
                     "stronger": {"type": "str", "choices": ["smaller_size", "smaller_number"]},
                     "weak": {"type": "list", "elements": "raw"},
+                },
+            },
+            "lists": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "key": {"type": "list", "elements": "str", "required": True, "no_log": False},
+                    "mode": {"type": "str", "choices": ["additive", "authoritative"], "default": "additive"},
+                    "elements": {"type": "list", "elements": "raw", "required": True},
                 },
             },
             "secret": {"type": "list", "elements": "str", "default": [], "no_log": False},
@@ -239,8 +311,7 @@ def read(store: LedgerStore, paths: list[str]) -> dict[str, Any]:
         {
             **read_file(path),
             "keys": [entry.as_json() for entry in ledger.of_file(path)],
-            "created": ledger.files[path].created if path in ledger.files else None,
-            "written_sha256": ledger.files[path].sha256 if path in ledger.files else None,
+            "facts": ledger.files[path].as_json() if path in ledger.files else None,
         }
         for path in paths
     ]
@@ -252,12 +323,9 @@ def write(store: LedgerStore, plan: dict[str, Any], validator: Validator) -> dic
     time = datetime.datetime.now(tz=datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     entries: tuple[OwnedKey, ...] = tuple(replace(parse_entry(entry), time=time) for entry in plan["entries"])
 
-    def add(ledger: Ledger) -> Ledger:
-        return ledger.with_keys(entries)
-
     released = {(owner, path, tuple(key), element) for owner, path, key, element in plan["released"]}
     texts = _texts(plan)
-    write_files(texts, store=store, add=add, released=released, validator=validator)
+    write_files(texts, store=store, entries=entries, released=released, validator=validator)
     return {"changed": bool(texts), "time": time}
 
 

@@ -6,45 +6,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
+from ansible_collections.bulkhead.hardening.plugins.module_utils._json_text import JsonText
+from ansible_collections.bulkhead.hardening.plugins.module_utils._keyfile_text import KeyfileText, LinesText
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import (
     EntryId,
     OwnedFile,
     OwnedKey,
     same,
 )
-from ansible_collections.bulkhead.hardening.plugins.plugin_utils._json_text import JsonText
+from ansible_collections.bulkhead.hardening.plugins.module_utils._sensitive import covered_by
+from ansible_collections.bulkhead.hardening.plugins.module_utils._text_document import TextDocument
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge_errors import MergeError
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge_owners import refuse_second_owner
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._toml_text import TomlText
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import (
     ABSENT,
     Absent,
     KeyPath,
     WantedKeys,
 )
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._yaml_text import YamlText
 
 __all__ = ["FORMATS", "CurrentFile", "FilePlan", "KeyChange", "Owner", "decide"]
 
-
-class Document(Protocol):
-    """A text of some format whose keys can be set and removed without touching the rest of it."""
-
-    text: str
-
-    @property
-    def value(self) -> dict[str, Any]: ...
-    def set(self, path: Sequence[str], value: Any) -> None: ...
-    def remove(self, path: Sequence[str]) -> None: ...
-
-
-class Format(Protocol):
-    """How texts of a format become documents; raises `MergeError` for a text that is none."""
-
-    def __call__(self, text: str) -> Document: ...
-    def new(self) -> Document: ...
-
-
-FORMATS: dict[str, Format] = {"json": JsonText}
+FORMATS: dict[str, type[TextDocument]] = {
+    "json": JsonText,
+    "keyfile": KeyfileText,
+    "lines": LinesText,
+    "toml": TomlText,
+    "yaml": YamlText,
+}
 
 
 @dataclass(frozen=True)
@@ -69,15 +62,17 @@ class Owner:
 
 @dataclass(frozen=True)
 class KeyChange:
-    """One key that changes.
+    """One key that changes, or one element that comes into a list or leaves it.
 
     :ivar why: ``set``; ``drift`` when somebody changed our value since; ``released`` when it goes back
+    :ivar element: the values are those of an element, not of the key
     """
 
     key: KeyPath
     before: Any
     after: Any
     why: str
+    element: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,19 +104,40 @@ class FilePlan:
         return self.current.text is None or (self.current.facts is not None and self.current.facts.created)
 
 
-def decide(current: CurrentFile, wanted: WantedKeys, *, owner: Owner, format_name: str) -> FilePlan:
+def decide(
+    current: CurrentFile,
+    wanted: WantedKeys,
+    *,
+    owner: Owner,
+    format_name: str,
+    secret: Sequence[str] = (),
+) -> FilePlan:
     """Plan how the wanted keys get into the file, and how those that the owner wants no longer leave it.
 
-    :raises MergeError: the file is not of its format, a value stands where an object has to be, or another
-        owner wants another value for the same key
+    :param secret: patterns of further keys that are shown to nobody, beside the table of `_sensitive`
+    :raises MergeError: the file is not of its format, or cannot hold a wanted value; a value stands where an
+        object or a list has to be; or another owner wants another value for the same key
     """
     if format_name not in FORMATS:
         raise MergeError(f"the format {format_name!r} is not known, known are: {', '.join(FORMATS)}")
     parse = FORMATS[format_name]
     document = parse.new() if current.text is None else parse(current.text)
-    merge = _Merge(current, document, owner)
-    merge.run(wanted)
+    merge = _Merge(current, document, owner, secret)
+    merge.run(_normalised(wanted, parse))
     return merge.plan()
+
+
+def _normalised(wanted: WantedKeys, parse: type[TextDocument]) -> WantedKeys:
+    return WantedKeys(
+        exact={key: parse.normalised(key, value) for key, value in wanted.exact.items()},
+        floors=tuple(
+            replace(floor, value=parse.normalised(floor.key, floor.value)) for floor in wanted.floors
+        ),
+        additive={
+            key: tuple(parse.normalised_element(key, element) for element in elements)
+            for key, elements in wanted.additive.items()
+        },
+    )
 
 
 def _look_up(document: dict[str, Any], path: KeyPath) -> Any:
@@ -136,38 +152,51 @@ def _look_up(document: dict[str, Any], path: KeyPath) -> Any:
 
 
 def _absent_from(document: dict[str, Any], path: KeyPath) -> int:
-    """How many names of the path lead to the first that is missing."""
-    return next(depth for depth in range(1, len(path) + 1) if _look_up(document, path[:depth]) is ABSENT)
+    """How many names of the path lead to the first that is missing; one more than there are: to none."""
+    missing = (depth for depth in range(1, len(path) + 1) if _look_up(document, path[:depth]) is ABSENT)
+    return next(missing, len(path) + 1)
 
 
 class _Merge:
     """One merge while it is worked out; `plan` is its result."""
 
-    def __init__(self, current: CurrentFile, document: Document, owner: Owner) -> None:
+    def __init__(
+        self, current: CurrentFile, document: TextDocument, owner: Owner, secret: Sequence[str]
+    ) -> None:
         self.current = current
         self.document = document
         self.owner = owner
-        self.ours = {entry.key: entry for entry in current.keys if entry.owner == owner.name}
-        self.others = {entry.key: entry for entry in current.keys if entry.owner != owner.name}
+        self.secret = secret
+        self.ours = {entry.id: entry for entry in current.keys if entry.owner == owner.name}
+        self.others = tuple(entry for entry in current.keys if entry.owner != owner.name)
         self.changes: list[KeyChange] = []
         self.entries: list[OwnedKey] = []
         self.released: list[EntryId] = []
         self.kept: list[KeyPath] = []
+        self.start = document
 
     def run(self, wanted: WantedKeys) -> None:
         settled = self._settle(wanted)
-        for key, entry in list(self.ours.items()):
-            if key not in settled:
+        wanted_ids = {self._blank_entry(key, None).id for key in settled} | {
+            self._blank_entry(key, element, whole=False).id
+            for key, elements in wanted.additive.items()
+            for element in elements
+        }
+        for entry in list(self.ours.values()):
+            if entry.id not in wanted_ids:
                 self._release(entry)
-        before_sets = self.document.value
+        self.start = type(self.document)(self.document.text)
         for key, value in settled.items():
-            self._set(key, value, before_sets)
+            self._set(key, value)
+        for key, elements in wanted.additive.items():
+            for element in elements:
+                self._add(key, element)
 
     def plan(self) -> FilePlan:
-        owned = {**self.ours, **{entry.key: entry for entry in self.entries}}
+        owned = {**self.ours, **{entry.id: entry for entry in self.entries}}
         return FilePlan(
             current=self.current,
-            text=self._text(owned),
+            text=self._text(bool(owned)),
             changes=tuple(self.changes),
             entries=tuple(self.entries),
             released=tuple(self.released),
@@ -175,11 +204,11 @@ class _Merge:
             kept=tuple(self.kept),
         )
 
-    def _text(self, owned: dict[KeyPath, OwnedKey]) -> str | None:
+    def _text(self, owned: bool) -> str | None:
         if not self.changes:
             return self.current.text
         facts = self.current.facts
-        untouched = facts is not None and facts.created and facts.sha256 == self.current.sha256
+        untouched = facts is not None and facts.created and facts.wrote(self.current.sha256)
         if untouched and not owned and not self.others and not self.document.value:
             return None
         return self.document.text
@@ -196,85 +225,148 @@ class _Merge:
 
     def _foreign(self, key: KeyPath) -> Any:
         """What others gave the key: the value in the file, or the one before ours."""
-        value, entry = _look_up(self.document.value, key), self.ours.get(key)
+        value, entry = _look_up(self.document.value, key), self._whole(key)
         if entry is None or value is ABSENT or not entry.made(value):
             return value
         return entry.before.get("value", ABSENT)
 
+    def _whole(self, key: KeyPath) -> OwnedKey | None:
+        return self.ours.get(self._blank_entry(key, None).id)
+
     def _release(self, entry: OwnedKey) -> None:
-        value = _look_up(self.document.value, entry.key)
         self.released.append(entry.id)
-        del self.ours[entry.key]
+        del self.ours[entry.id]
+        value = _look_up(self.document.value, entry.key)
         if value is ABSENT:
+            return
+        if entry.element is not None:
+            self._release_element(entry, value)
             return
         if not entry.made(value):
             self.kept.append(entry.key)
             return
         before = entry.before.get("value", ABSENT)
         if isinstance(before, Absent):
-            self._remove(entry)
+            self.document.remove(entry.key)
+            self._remove_empty_above(entry, len(entry.key) - 1)
         elif same(before, value):
             return
         else:
-            self.document.set(entry.key, before)
+            self._write(entry.key, before, entry)
         self.changes.append(KeyChange(entry.key, value, before, "released"))
 
-    def _remove(self, entry: OwnedKey) -> None:
-        """Remove the key, and the objects above it that were made for it and are empty now."""
-        self.document.remove(entry.key)
-        for depth in range(len(entry.key) - 1, entry.before["absent_from"] - 1, -1):
-            if _look_up(self.document.value, entry.key[:depth]) != {}:
-                return
-            self.document.remove(entry.key[:depth])
+    def _release_element(self, entry: OwnedKey, value: Any) -> None:
+        elements = self.document.elements(value) or []
+        places = [index for index, element in enumerate(elements) if same(element, entry.set)]
+        if not places:
+            return
+        self.document.remove_element(entry.key, places[-1])
+        self._remove_empty_above(entry, len(entry.key))
+        self.changes.append(KeyChange(entry.key, entry.set, ABSENT, "released", element=True))
 
-    def _set(self, key: KeyPath, value: Any, before_sets: dict[str, Any]) -> None:
-        found, entry = _look_up(self.document.value, key), self.ours.get(key)
-        self._refuse_second_owner(key, value)
+    def _remove_empty_above(self, entry: OwnedKey, depth: int) -> None:
+        """Remove what was made for a key and is empty now; what was empty before is written as it was."""
+        for length in range(depth, entry.before["absent_from"] - 1, -1):
+            value = _look_up(self.document.value, entry.key[:length])
+            if value is not ABSENT and value not in ({}, []):
+                return
+            if value is not ABSENT:
+                self.document.remove(entry.key[:length])
+        above = entry.key[: entry.before["absent_from"] - 1]
+        value = _look_up(self.document.value, above)
+        if "text" in entry.before and value in ({}, []):
+            self.document.restore(above, entry.before["text"], value)
+
+    def _set(self, key: KeyPath, value: Any) -> None:
+        found, entry = _look_up(self.document.value, key), self._whole(key)
+        refuse_second_owner(self.others, self.owner.name, key, value)
         if found is not ABSENT and same(found, value):
             return
         drifted = entry is not None and not entry.made(found)
-        self.entries.append(self._entry(key, value, found, before_sets))
-        self.document.set(key, value)
+        self.entries.append(self._entry(key, value, found))
+        self._write(key, value, entry)
         self.changes.append(KeyChange(key, found, value, "drift" if drifted else "set"))
 
-    def _entry(self, key: KeyPath, value: Any, found: Any, before_sets: dict[str, Any]) -> OwnedKey:
-        known = self.ours.get(key)
+    def _write(self, key: KeyPath, value: Any, entry: OwnedKey | None) -> None:
+        """Set a value; the one from before ours in the way in which it was written."""
+        before = {} if entry is None else entry.before
+        there = _look_up(self.document.value, key) is not ABSENT
+        if there and "text" in before and same(before.get("value", ABSENT), value):
+            self.document.restore(key, before["text"], value)
+        else:
+            self.document.set(key, value)
+
+    def _add(self, key: KeyPath, element: Any) -> None:
+        found = _look_up(self.document.value, key)
+        refuse_second_owner(self.others, self.owner.name, key, element, element=True)
+        elements = [] if found is ABSENT else self.document.elements(found)
+        if elements is None:
+            raise MergeError(f"{'.'.join(key)}: a list has to stand here, found another value")
+        if any(same(item, element) for item in elements):
+            return
+        blank = self._blank_entry(key, element, whole=False)
+        drifted = blank.id in self.ours
+        entry = replace(self.ours.get(blank.id, blank), time="")
+        if not drifted:
+            entry = replace(entry, before=self._absence(key))
+        self.entries.append(entry)
+        self.document.add_element(key, element)
+        self.changes.append(KeyChange(key, ABSENT, element, "drift" if drifted else "set", element=True))
+
+    def _entry(self, key: KeyPath, value: Any, found: Any) -> OwnedKey:
+        known = self._whole(key)
+        fresh = self._blank_entry(key, value)
         if known is not None:
-            return replace(
-                known,
-                set=value,
-                time="",
-                role=self.owner.role,
-                collection_version=self.owner.collection_version,
-                replaces={"value": known.set},
-            )
-        before = (
-            {"value": found} if found is not ABSENT else {"absent_from": self._made_from(key, before_sets)}
-        )
+            written = found if known.made(found) else known.set
+            return replace(fresh, before=known.before, replaces={"value": written})
+        if found is ABSENT:
+            return replace(fresh, before=self._absence(key))
+        raw = self.document.raw(key)
+        return replace(fresh, before={"value": found, **({} if raw is None else {"text": raw})})
+
+    def _blank_entry(self, key: KeyPath, value: Any, *, whole: bool = True) -> OwnedKey:
         return OwnedKey(
             owner=self.owner.name,
             path=self.current.path,
             key=key,
-            before=before,
+            before={},
             set=value,
             time="",
             role=self.owner.role,
             collection_version=self.owner.collection_version,
+            element=None if whole else {"value": value},
+            secret=covered_by(key, self.secret),
         )
 
-    def _made_from(self, key: KeyPath, before_sets: dict[str, Any]) -> int:
-        """Depth from which the path is ours: missing now, or made before for a neighbour still owned."""
-        depths: list[int] = [
-            entry.before["absent_from"]
-            for entry in (*self.ours.values(), *self.others.values())
-            if "absent_from" in entry.before
-            and entry.key[: entry.before["absent_from"]] == key[: entry.before["absent_from"]]
-        ]
-        return min([*depths, _absent_from(before_sets, key)])
+    def _absence(self, key: KeyPath) -> dict[str, Any]:
+        """What was before a key, or an element of it, that was not there.
 
-    def _refuse_second_owner(self, key: KeyPath, value: Any) -> None:
-        other = self.others.get(key)
-        if other is not None and not same(other.set, value):
-            raise MergeError(
-                f"{'.'.join(key)}: {self.owner.name} and {other.owner} want different values for this key"
-            )
+        Ours are the depths that are missing now, or were made before for a neighbour that is still owned.
+        """
+        owned = [entry for entry in (*self.ours.values(), *self.others) if "absent_from" in entry.before]
+        depth = min(
+            [
+                *(
+                    int(entry.before["absent_from"])
+                    for entry in owned
+                    if entry.key[: entry.before["absent_from"]] == key[: entry.before["absent_from"]]
+                ),
+                self._missing_from(key),
+            ]
+        )
+        texts = (
+            entry.before["text"]
+            for entry in (*owned, *self.entries)
+            if "text" in entry.before
+            and entry.before.get("absent_from") == depth
+            and entry.key[: depth - 1] == key[: depth - 1]
+        )
+        text = next(texts, self._empty_text(key[: depth - 1]))
+        return {"absent_from": depth, **({} if text is None else {"text": text})}
+
+    def _missing_from(self, key: KeyPath) -> int:
+        return _absent_from(self.start.value, key)
+
+    def _empty_text(self, path: KeyPath) -> Any:
+        """How an empty object or list is written that something comes into; None where it is not empty."""
+        return self.start.raw(path) if _look_up(self.start.value, path) in ({}, []) else None

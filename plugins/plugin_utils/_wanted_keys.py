@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import same
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge_errors import MergeError
 
-__all__ = ["ABSENT", "Absent", "Floor", "KeyPath", "WantedKeys", "leaves"]
+__all__ = ["ABSENT", "LIST_MODES", "Absent", "Floor", "KeyPath", "WantedKeys", "leaves"]
 
 KeyPath = tuple[str, ...]
+
+# additive: the elements are added to those of others; authoritative: they are the whole list
+LIST_MODES = ("additive", "authoritative")
 
 _SIZE = re.compile(r"(?i)\s*(\d+(?:\.\d+)?)\s*([kmgtp]?)i?b?\s*")
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
@@ -86,17 +89,43 @@ class Floor:
 
 @dataclass(frozen=True)
 class WantedKeys:
-    """Exact values by path, and floors; a floor that touches an exact value's path is not there any more."""
+    """Exact values by path, floors, and elements that are wanted in lists beside those of others.
+
+    A floor that touches an exact value's path is not there any more.
+    """
 
     exact: dict[KeyPath, Any]
     floors: tuple[Floor, ...] = ()
+    additive: dict[KeyPath, tuple[Any, ...]] = field(default_factory=dict)
 
     @classmethod
-    def from_options(cls, keys: Mapping[str, Any], at_least: Sequence[Mapping[str, Any]]) -> WantedKeys:
-        """Read the options ``keys`` and ``at_least`` of a file."""
+    def from_options(
+        cls,
+        keys: Mapping[str, Any],
+        at_least: Sequence[Mapping[str, Any]],
+        lists: Sequence[Mapping[str, Any]] = (),
+    ) -> WantedKeys:
+        """Read the options ``keys``, ``at_least`` and ``lists`` of a file.
+
+        :raises MergeError: an option is not understood, or two of them name the same key
+        """
         exact = leaves(keys)
+        additive: dict[KeyPath, tuple[Any, ...]] = {}
+        for item in lists:
+            key, mode = tuple(item["key"]), item.get("mode", "additive")
+            if mode not in LIST_MODES:
+                raise MergeError(f"lists: mode: found {mode!r}, accepted are: {', '.join(LIST_MODES)}")
+            if not key or _touches(key, exact) or _touches(key, additive):
+                raise MergeError(f"lists: {'.'.join(key)}: it is named twice, or keys holds it too")
+            if mode == "authoritative":
+                exact[key] = list(item["elements"])
+            else:
+                additive[key] = tuple(item["elements"])
         floors = tuple(Floor.from_mapping(item) for item in at_least)
-        return cls(exact, tuple(floor for floor in floors if not _touches(floor.key, exact)))
+        for floor in floors:
+            if _touches(floor.key, additive):
+                raise MergeError(f"at_least: {'.'.join(floor.key)}: lists names it too")
+        return cls(exact, tuple(floor for floor in floors if not _touches(floor.key, exact)), additive)
 
 
 def leaves(document: Mapping[str, Any], prefix: KeyPath = ()) -> dict[KeyPath, Any]:
@@ -112,4 +141,5 @@ def leaves(document: Mapping[str, Any], prefix: KeyPath = ()) -> dict[KeyPath, A
 
 
 def _touches(key: KeyPath, others: Mapping[KeyPath, Any]) -> bool:
+    """Whether the key is one of the others, above one or below one."""
     return any(key[: len(other)] == other[: len(key)] for other in others)

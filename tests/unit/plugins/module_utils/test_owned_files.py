@@ -70,7 +70,7 @@ def target(tmp_path: Path) -> Path:
 
 def _write(store: LedgerStore, *texts: NewText, validator: Validator = ACCEPTING, **options: Any) -> None:
     entries = tuple(_entry(Path(text.path)) for text in texts if text.text is not None)
-    options.setdefault("add", lambda ledger: ledger.with_keys(entries))
+    options.setdefault("entries", entries)
     options.setdefault("released", set())
     write_files(texts, store=store, validator=validator, **options)
 
@@ -288,15 +288,15 @@ def test_what_is_no_text_file_is_refused(target: Path) -> None:
 
 
 def test_a_relative_path_is_refused() -> None:
-    with pytest.raises(OwnedFileError, match="absolute path"):
+    with pytest.raises(BulkheadError, match="absolute path"):
         read_file("daemon.json")
-    with pytest.raises(OwnedFileError, match="absolute path"):
+    with pytest.raises(BulkheadError, match="absolute path"):
         read_file("/etc/docker/../shadow")
 
 
 def test_a_value_being_replaced_is_settled_after_the_write(store: LedgerStore, target: Path) -> None:
     entry = replace(_entry(target), set=True, replaces={"value": False})
-    _write(store, _new(target, "new"), add=lambda ledger: ledger.with_keys((entry,)))
+    _write(store, _new(target, "new"), entries=(entry,))
     assert store.read().keys == (replace(entry, replaces=None),)
 
 
