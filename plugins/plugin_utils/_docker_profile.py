@@ -9,7 +9,7 @@ The reasoning per key is in docs/docker-engine.md. Sources: moby at docker-v29.7
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import (
@@ -31,6 +31,7 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_moves i
     with_keys,
     without_moving_keys,
 )
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._side_effects import agreeing
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import (
     ABSENT,
     Floor,
@@ -46,7 +47,7 @@ def _always(_engine: Engine) -> str | None:
 
 
 def _json_file(engine: Engine) -> str | None:
-    driver = engine.in_force("log-driver")
+    driver = engine.configured("log-driver")  # the one that the next start has, with the file's options
     return (
         None if driver == "json-file" else f"the logging driver is {driver}, which these options are not for"
     )
@@ -160,7 +161,7 @@ def wanted_settings(
             problems += _flag_conflict(engine, wanted, name, settings[name])
     for entry in PROFILES[profile]:
         if entry.key[0] not in (*unmanaged, *engine.conflicts) and not _named(entry, settings):
-            problems += _add(engine, wanted, entry)
+            problems += _add(_with_driver(engine, settings), wanted, entry)
     kept, wanted.pending = moving_keys(
         engine, settings=settings, profile=profile, unmanaged=unmanaged, allow=allow
     )
@@ -169,6 +170,14 @@ def wanted_settings(
         lines = "".join(f"\n- {problem}" for problem in problems)
         raise DockerEngineError(f"{engine.path}: nothing was changed, because of{lines}")
     return wanted
+
+
+def _with_driver(engine: Engine, settings: Mapping[str, Any]) -> Engine:
+    """The engine with the log driver that the settings name: with another one's options it does not start."""
+    if "log-driver" not in settings:
+        return engine
+    driver = {"configured": settings["log-driver"], "value": settings["log-driver"]}
+    return replace(engine, settings={**engine.settings, "log-driver": driver})
 
 
 def _named(entry: ProfileKey, settings: Mapping[str, Any]) -> bool:
@@ -213,6 +222,12 @@ def _impossible(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
     if settings.get("icc") is False and iptables is False:
         found.append(
             "docker_engine_settings: icc: the engine refuses to start with icc and iptables both false."
+        )
+    driver = settings.get("log-driver", engine.configured("log-driver"))
+    if agreeing({**settings, "log-driver": driver}).get("log-opts") != settings.get("log-opts"):
+        found.append(
+            "docker_engine_settings: log-opts: the engine does not start with max-size or max-file and the log "
+            f"driver {driver}, which does not rotate; json-file and local do."
         )
     for name in ("icc", "userland-proxy"):
         if settings.get(name) is False and engine.bridge_filter is False:

@@ -27,9 +27,11 @@ __all__ = [
 OTHER_BRIDGES = "other_bridges"  # bridges that the engine does not own: the sysctl holds for the whole host
 DOCKER_BRIDGES = "docker_bridges"  # each bridge of the engine
 
-# Log drivers that know max-size and max-file. With another one the engine refuses them and does not start
-# (tried on 26.1 with journald), which dockerd --validate does not notice.
-_ROTATING_DRIVERS = frozenset({"json-file", "local"})
+# The engine's own log drivers that do not know max-size and max-file: with them it does not start (tried on 26.1
+# with journald), which dockerd --validate does not notice. Plugins (loki) may know them.
+_DRIVERS_WITHOUT_ROTATION = frozenset(
+    {"awslogs", "fluentd", "gcplogs", "gelf", "journald", "logentries", "splunk", "syslog"}
+)
 _ROTATION = ("max-size", "max-file")
 
 _IP6TABLES_BY_DEFAULT = (27,)
@@ -195,7 +197,7 @@ def agreeing(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings without what another of them makes impossible: rotation for a driver that has none."""
     wanted = dict(settings)
     options, driver = wanted.get("log-opts"), wanted.get("log-driver")
-    if isinstance(options, Mapping) and driver is not None and driver not in _ROTATING_DRIVERS:
+    if isinstance(options, Mapping) and driver in _DRIVERS_WITHOUT_ROTATION:
         wanted["log-opts"] = {name: value for name, value in options.items() if name not in _ROTATION}
         if not wanted["log-opts"]:
             del wanted["log-opts"]

@@ -106,6 +106,23 @@ def test_logs_rotate_only_where_the_driver_is_json_file() -> None:
     assert any("the logging driver is journald" in notice for notice in wanted.notices)
 
 
+def test_the_driver_that_the_settings_name_decides_whether_logs_rotate() -> None:
+    """Docker 26.1 does not start with the driver journald and max-size (tried)."""
+    assert "log-opts" not in _names(_wanted(settings={"log-driver": "journald"}))
+    journald = replace(ENGINE, settings={"log-driver": {"value": "journald", "configured": "journald"}})
+    assert "log-opts" in _names(_wanted(journald, settings={"log-driver": "json-file"}))
+
+
+@pytest.mark.parametrize("options", [{"max-size": "10m"}, {"max-file": "3", "tag": "x"}])
+def test_rotation_by_a_driver_that_has_none_is_refused(options: dict[str, str]) -> None:
+    error = _error(ENGINE, settings={"log-driver": "journald", "log-opts": options})
+    assert (
+        "log-opts: the engine does not start with max-size or max-file and the log driver journald" in error
+    )
+    _wanted(ENGINE, settings={"log-driver": "local", "log-opts": options})
+    _wanted(ENGINE, settings={"log-driver": "journald", "log-opts": {"tag": "x"}})
+
+
 def test_no_live_restore_in_a_swarm() -> None:
     wanted = _wanted(replace(ENGINE, swarm=True))
     assert "live-restore" not in _names(wanted)
