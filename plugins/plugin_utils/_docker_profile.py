@@ -226,8 +226,8 @@ def _impossible(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
     driver = settings.get("log-driver", engine.configured("log-driver"))
     if agreeing({**settings, "log-driver": driver}).get("log-opts") != settings.get("log-opts"):
         found.append(
-            "docker_engine_settings: log-opts: the engine does not start with max-size or max-file and the log "
-            f"driver {driver}, which does not rotate; json-file and local do."
+            "docker_engine_settings: log-opts: the engine does not start with max-size or max-file and the "
+            f"log driver {driver}, which does not rotate; json-file and local do."
         )
     for name in ("icc", "userland-proxy"):
         if settings.get(name) is False and engine.bridge_filter is False:

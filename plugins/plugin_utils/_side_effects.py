@@ -27,8 +27,8 @@ __all__ = [
 OTHER_BRIDGES = "other_bridges"  # bridges that the engine does not own: the sysctl holds for the whole host
 DOCKER_BRIDGES = "docker_bridges"  # each bridge of the engine
 
-# The engine's own log drivers that do not know max-size and max-file: with them it does not start (tried on 26.1
-# with journald), which dockerd --validate does not notice. Plugins (loki) may know them.
+# The engine's own log drivers that do not know max-size and max-file: with them it does not start (tried on
+# 26.1 with journald), which dockerd --validate does not notice. Plugins (loki) may know them.
 _DRIVERS_WITHOUT_ROTATION = frozenset(
     {"awslogs", "fluentd", "gcplogs", "gelf", "journald", "logentries", "splunk", "syslog"}
 )

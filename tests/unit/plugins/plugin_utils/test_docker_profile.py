@@ -116,10 +116,10 @@ def test_the_driver_that_the_settings_name_decides_whether_logs_rotate() -> None
 @pytest.mark.parametrize("options", [{"max-size": "10m"}, {"max-file": "3", "tag": "x"}])
 def test_rotation_by_a_driver_that_has_none_is_refused(options: dict[str, str]) -> None:
     error = _error(ENGINE, settings={"log-driver": "journald", "log-opts": options})
-    assert (
-        "log-opts: the engine does not start with max-size or max-file and the log driver journald" in error
-    )
-    _wanted(ENGINE, settings={"log-driver": "local", "log-opts": options})
+    assert "log-opts: the engine does not start with max-size or max-file" in error
+    assert "log driver journald, which does not rotate" in error
+    for driver in ("local", "loki"):
+        _wanted(ENGINE, settings={"log-driver": driver, "log-opts": options})
     _wanted(ENGINE, settings={"log-driver": "journald", "log-opts": {"tag": "x"}})
 
 
