@@ -26,11 +26,6 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     unreadable,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
-from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_audit import (
-    audit_fact,
-    docker_watch_paths,
-)
-from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_bridges import other_bridges
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_configuration import (
     ConfigurationFile,
     configuration_path,
@@ -52,24 +47,19 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker
     docker_files,
     socket_fact,
 )
-from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_firewall import (
-    firewall_backend,
-    firewall_fact,
-)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_info import info_fact
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_networks import (
-    bridge_interface,
     bridge_networks,
     filter_rules,
-)
-from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_restarts import (
-    restarts_fact,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_settings import (
     Configuration,
     collect_settings,
 )
-from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_socket import socket_access
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_surroundings import (
+    SURROUNDINGS_WITNESSES,
+    surroundings,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._systemd_unit import Service, read_service
 
 __all__ = ["DOCKER_WITNESSES", "DockerAnswer", "collect_docker"]
@@ -97,16 +87,7 @@ DOCKER_WITNESSES = {
     "docker.group_members": "the account database",
     "docker.listeners": "/proc/PID/fd and /proc/PID/net/tcp, tcp6",
     "docker.networks": "GET /networks and the packet filter, named in each network",
-    "docker.other_bridges": "/sys/class/net, /proc/sys/net/bridge and /proc/sys/net/ipv4/conf",
-    "docker.firewall": "systemctl show of the firewall services, and nftables.conf",
-    "docker.firewall.backend": "GET /info: FirewallBackend",
-    "docker.firewall.user_chain": "iptables --list-rules",
-    "docker.socket_access": "getxattr(2) system.posix_acl_access and stat(2)",
-    "docker.socket_access.containers": "/proc/PID/mountinfo; published ports by the engine's record",
-    "docker.restarts": "the file system",
-    "docker.restarts.needrestart": "needrestart.conf and its drop-ins, read and not run",
-    "docker.restarts.unattended_upgrades": "apt-config dump, and the package database",
-    "docker.audit": "auditctl -l",
+    **SURROUNDINGS_WITNESSES,
     "docker.unlisted_containers": "cgroups of the processes in /proc against GET /containers/json",
     "docker.files": "stat(2)",
 }
@@ -307,29 +288,16 @@ def _networks(system: System, records: Optional[DockerRecords], rules: Any) -> A
 
 
 def _surroundings(system: System, sight: _Sight, settings: dict[str, Any], rules: Any) -> dict[str, Any]:
-    """What is around the engine: bridges of others, the host's firewall, its socket, restarts, the audit."""
-    networks = sight.answers.networks if sight.answers else None
-    own = [bridge_interface(network) for network in networks] if isinstance(networks, list) else None
-    paths = docker_watch_paths(
+    return surroundings(
         system,
-        binary=str(sight.binary),
-        service_unit=sight.service.fragment if sight.service else None,
-        configuration_path=configuration_path(sight.service.command if sight.service else []),
+        networks=sight.answers.networks if sight.answers else None,
+        info=sight.answers.info if sight.answers else None,
+        settings=settings,
+        rules=rules,
         socket_path=sight.socket_path,
-        data_root=settings["data-root"]["value"],
+        binary=str(sight.binary),
+        service=sight.service,
     )
-    return {
-        "other_bridges": attempt(lambda: other_bridges(system, own)),
-        "firewall": firewall_fact(
-            system,
-            backend=firewall_backend(sight.answers.info if sight.answers else None),
-            manages_rules=settings["iptables"]["value"] is not False,
-            rules=rules,
-        ),
-        "socket_access": socket_access(system, sight.socket_path),
-        "restarts": restarts_fact(system),
-        "audit": audit_fact(system, paths),
-    }
 
 
 def _installed_version(system: System, sight: _Sight, running: Any) -> dict[str, Any]:
