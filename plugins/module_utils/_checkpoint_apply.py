@@ -37,6 +37,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sta
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_host_port import DockerHost
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_restore import restore_engine
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import DockerService
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
 
 __all__ = ["Applied", "apply"]
@@ -82,7 +83,9 @@ def apply(
     """
     applied = Applied()
     changed = [path for path, state in wanted.files.items() if not same_file(state, found.files[path])]
-    docker = _docker_needed(wanted, found, changed) if "docker" in engines else False
+    docker = "docker" in engines and _docker_needed(wanted, found, changed)
+    if "docker" in engines and not docker and containers:
+        docker = _containers_missing(system, containers)
     for path in changed:
         if docker and path == DOCKER_FILE:
             continue
@@ -149,6 +152,14 @@ def _docker_needed(wanted: HostState, found: HostState, changed: list[str]) -> b
         return False
     stopped = then is not None and now is not None and now.active not in _RUNNING
     return stopped or any(path.startswith(_DOCKER_FILES) for path in changed)
+
+
+def _containers_missing(system: System, containers: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a container that ran then does not run now, though the engine itself is as it was."""
+    service = DockerService(system, socket=DOCKER_SOCKET, timeout=_ENGINE_SECONDS)
+    state = service.state()
+    running = {container.id for container in state.containers}
+    return state.started_at is not None and any(entry["id"] not in running for entry in containers)
 
 
 def _restore_docker(

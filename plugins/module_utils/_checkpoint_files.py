@@ -13,9 +13,10 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import (
@@ -31,7 +32,15 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files imp
     write_as,
 )
 
-__all__ = ["capture_attributes", "capture_file", "missing_directories", "put_attributes", "put_file", "sync"]
+__all__ = [
+    "capture_attributes",
+    "capture_file",
+    "missing_directories",
+    "put_attributes",
+    "put_file",
+    "sync",
+    "temporaries",
+]
 
 _KEPT_ATTRIBUTES = ("security.selinux", "system.posix_acl_access", "user.", "trusted.", "security.SMACK64")
 _KINDS = {stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFDIR: "directory", stat.S_IFSOCK: "socket"}
@@ -130,6 +139,17 @@ def put_file(path: str, wanted: FileState, content: Optional[bytes]) -> None:
         os.unlink(temporary)  # noqa: PTH108
         raise
     sync(directory)
+
+
+def temporaries(paths: Iterable[str]) -> list[str]:
+    """Files beside those of `paths` named like what an interrupted write leaves: `.NAME.` and 8 letters."""
+    found: set[str] = set()
+    for path in paths:
+        directory, name = os.path.split(path)
+        if owner_of_path(path) is None and os.path.isdir(directory):  # noqa: PTH112
+            pattern = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}(\.link)?")
+            found |= {f"{directory}/{entry}" for entry in os.listdir(directory) if pattern.fullmatch(entry)}  # noqa: PTH208
+    return sorted(found)
 
 
 def put_attributes(path: str, wanted: FileState) -> None:

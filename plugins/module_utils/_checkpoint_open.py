@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_capture import capture
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_files import temporaries
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_pending import PENDING_FILE
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_restore import (
     begun,
@@ -187,6 +188,7 @@ def _new(transaction: Transaction, request: OpenRequest, state: HostState) -> Ch
         containers=tuple(containers),
         confirm_within=request.confirm_within,
         engine_ran=ran,
+        beside=tuple(temporaries(state.files)),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_apply import Applied, apply
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_capture import capture, known
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_files import temporaries
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_plan import (
     RestorePlan,
     Step,
@@ -52,6 +53,7 @@ class _Journal:
     :ivar chain: the checkpoints that are undone by it
     :ivar replaced: the host as it was found
     :ivar containers: those that ran before a run that did not end well
+    :ivar beside: files that look like what an interrupted write leaves, and are to stay
     :ivar report: what the plan said of the files
     """
 
@@ -62,6 +64,7 @@ class _Journal:
     state: HostState
     replaced: HostState
     containers: list[dict[str, Any]]
+    beside: list[str]
     report: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
@@ -83,6 +86,7 @@ class _Journal:
             state=HostState.parse(body["state"]),
             replaced=HostState.parse(body["replaced"]),
             containers=body["containers"],
+            beside=body["beside"],
             report=body["report"],
         )
 
@@ -134,6 +138,7 @@ def undo(
             if checkpoint.status == "open"
             for container in checkpoint.containers
         ],
+        beside=_beside(chain, plan.state),
         report=plan.as_json(),
     )
     write_document(_journal_path(store), journal.as_json())
@@ -147,6 +152,9 @@ def finish(transaction: Transaction) -> dict[str, Any]:
     contents = {checksum: store.read_object(journal.home, checksum) for checksum in journal.state.objects()}
     subject = known(journal.state)
     found = _look(transaction, subject)
+    for path in temporaries(journal.state.files):
+        if path not in journal.beside:
+            remove_file(path)
     with LedgerStore(transaction.state_directory).lock():
         applied = apply(
             transaction.system,
@@ -164,6 +172,14 @@ def finish(transaction: Transaction) -> dict[str, Any]:
         )
     _close(transaction, journal)
     return _outcome(journal.report, applied, list(journal.chain))
+
+
+def _beside(chain: Sequence[Checkpoint], state: HostState) -> list[str]:
+    """What an interrupted write of the run left goes; what was there before it, or is not of a run, stays."""
+    interrupted = [checkpoint for checkpoint in chain if checkpoint.status == "open"]
+    if not interrupted:
+        return temporaries(state.files)
+    return sorted({path for checkpoint in interrupted for path in checkpoint.beside})
 
 
 def begun(store: CheckpointStore) -> bool:

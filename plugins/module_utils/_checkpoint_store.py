@@ -57,6 +57,7 @@ class Checkpoint:
     :ivar before: the host when it was opened; `after`: when it was committed
     :ivar containers: every container that ran when it was opened
     :ivar restored_by: run, next_run, deadman or rollback
+    :ivar beside: files that look like what an interrupted write leaves, and were there before
     :ivar deadman: the unit of the dead man's switch, without its ending, None when it is not armed
     """
 
@@ -74,6 +75,7 @@ class Checkpoint:
     confirm_within: int = 0
     deadman: Optional[str] = None
     engine_ran: bool = False
+    beside: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As it stands in the manifest."""
@@ -91,6 +93,7 @@ class Checkpoint:
         values["before"] = HostState.parse(body["before"])
         values["after"] = None if body["after"] is None else HostState.parse(body["after"])
         values["containers"] = tuple(body["containers"])
+        values["beside"] = tuple(body["beside"])
         return cls(**values)
 
     def objects(self) -> set[str]:

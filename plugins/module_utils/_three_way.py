@@ -68,14 +68,15 @@ def _merge_json(base: str, current: str, target: str) -> Optional[tuple[str, tup
     result = documents[2]
     conflicts: list[str] = []
     for key in _changed_keys(documents[0].value, documents[1].value):
-        before, now = (_at(document.value, key) for document in documents[:2])
-        value, conflict = merge_value(before, now, _at(documents[2].value, key))
-        if conflict:
+        before, now, then = (_at(document.value, key) for document in documents)
+        if _same(now, then):
+            continue
+        if not _same(before, then):
             conflicts.append(f"the key {'.'.join(key)} was changed since")
-        elif value is _ABSENT:
+        elif now is _ABSENT:
             _remove(result, key)
-        elif value != _at(result.value, key):
-            _set(result, key, value, conflicts)
+        else:
+            _set(result, key, now, conflicts)
     if not target.strip() and not result.value:
         return "", tuple(conflicts)
     return result.text, tuple(conflicts)
