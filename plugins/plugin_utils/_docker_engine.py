@@ -31,6 +31,8 @@ class Engine:
     :ivar swarm: whether it takes part in a swarm
     :ivar running: names of its running containers
     :ivar bridge_filter: whether the kernel can filter bridged packets; ``None``: not known
+    :ivar cgroup_driver: ``systemd`` or ``cgroupfs``; ``None``: not known
+    :ivar runtimes: names of the runtimes that it knows
     :ivar exec_start: the words of the unit's command, its variables as they are written; empty: no unit
     :ivar exec_start_hidden: why they are not known, where they are not
     """
@@ -45,6 +47,8 @@ class Engine:
     swarm: bool
     running: tuple[str, ...]
     bridge_filter: bool | None
+    cgroup_driver: str | None = None
+    runtimes: tuple[str, ...] = ()
     exec_start: tuple[str, ...] = ()
     exec_start_hidden: str | None = None
 
@@ -66,7 +70,8 @@ class Engine:
             raise DockerEngineError(
                 f"Its version could not be read: {docker['version']}. Nothing was changed."
             )
-        file, info, files = docker["configuration_file"], docker["info"], docker["files"]
+        file, files = docker["configuration_file"], docker["files"]
+        info = docker["info"] if isinstance(docker["info"], Mapping) else {}
         unit = files.get("service_unit") if isinstance(files, Mapping) else None
         command = docker.get("exec_start")
         return cls(
@@ -77,7 +82,9 @@ class Engine:
             flags=docker["flags"]["next"] or {},
             conflicts=tuple(docker["conflicts"] or ()),
             settings=docker["settings"] or {},
-            swarm=isinstance(info, Mapping) and info.get("swarm") not in (None, "", "inactive"),
+            swarm=info.get("swarm") not in (None, "", "inactive"),
+            cgroup_driver=info.get("cgroup_driver"),
+            runtimes=tuple(info.get("runtimes") or ()),
             running=_running(posture["containers"]),
             bridge_filter=_bridge_filter(posture["kernel"]),
             exec_start=tuple(command) if isinstance(command, list) else (),

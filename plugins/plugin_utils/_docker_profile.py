@@ -19,6 +19,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys im
     parse_version,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import same
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_conflicts import conflicts
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_engine import (
     DockerEngineError,
     Engine,
@@ -31,7 +32,6 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_moves i
     with_keys,
     without_moving_keys,
 )
-from ansible_collections.bulkhead.hardening.plugins.plugin_utils._side_effects import agreeing
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import (
     ABSENT,
     Floor,
@@ -210,29 +210,8 @@ def _problems(engine: Engine, settings: Mapping[str, Any], unmanaged: Sequence[s
         for name in engine.conflicts
         if name != "hosts" or "hosts" not in settings
     ]
-    return found + _impossible(engine, settings)
-
-
-def _impossible(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
-    """Combinations that the engine's own validator lets through, and its start or its containers do not."""
-    found = []
-    if settings.get("live-restore") is True and engine.swarm:
-        found.append("docker_engine_settings: live-restore: an engine in a swarm refuses it.")
-    iptables = settings.get("iptables", engine.configured("iptables"))
-    if settings.get("icc") is False and iptables is False:
-        found.append(
-            "docker_engine_settings: icc: the engine refuses to start with icc and iptables both false."
-        )
-    driver = settings.get("log-driver", engine.configured("log-driver"))
-    if agreeing({**settings, "log-driver": driver}).get("log-opts") != settings.get("log-opts"):
-        found.append(
-            "docker_engine_settings: log-opts: the engine does not start with max-size or max-file and the "
-            f"log driver {driver}, which does not rotate; json-file and local do."
-        )
-    for name in ("icc", "userland-proxy"):
-        if settings.get(name) is False and engine.bridge_filter is False:
-            found.append(f"docker_engine_settings: {name}: {_bridge_filter(engine)}.")
-    return found
+    readable = {name: value for name, value in settings.items() if check_key(name, value, None) is None}
+    return found + conflicts(engine, readable)
 
 
 def _flag_conflict(engine: Engine, wanted: Wanted, name: str, value: Any) -> list[str]:

@@ -1,0 +1,138 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Combinations of keys that ``dockerd --validate`` lets through, and the engine's start does not.
+
+Sources: moby at docker-v29.7.2, ``daemon/daemon_unix.go`` (verifyDaemonSettings), ``daemon/cluster``,
+``daemon/libnetwork/drivers/bridge``, ``daemon/runtime_unix.go``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_engine import Engine
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._side_effects import agreeing
+
+__all__ = ["conflicts"]
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """An engine with what a user wants of it: a key's value is the wanted one, or that of the next start."""
+
+    engine: Engine
+    settings: Mapping[str, Any]
+
+    def value(self, name: str) -> Any:
+        return self.settings.get(name, self.engine.configured(name))
+
+
+def conflicts(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
+    """What cannot be had of the settings that a user names, a sentence each.
+
+    A combination that is there already, and that no setting touches, is not named: the engine runs with it.
+    """
+    sight = _Sight(engine, settings)
+    return [
+        f"docker_engine_settings: {problem}"
+        for keys, rule in _RULES
+        if keys & set(settings)
+        for problem in rule(sight)
+    ]
+
+
+def _live_restore(sight: _Sight) -> Iterator[str]:
+    if sight.settings["live-restore"] is True and sight.engine.swarm:
+        yield "live-restore: an engine in a swarm refuses it."
+
+
+def _icc(sight: _Sight) -> Iterator[str]:
+    if sight.value("icc") is not False:
+        return
+    if sight.value("iptables") is False:
+        yield "icc: the engine refuses to start with icc and iptables both false."
+    if sight.value("ipv6") is True and sight.value("ip6tables") is False:
+        yield "icc: the engine refuses to start with icc and ip6tables both false while ipv6 is true."
+
+
+def _bridge_filter(sight: _Sight) -> Iterator[str]:
+    for name in ("icc", "userland-proxy"):
+        if sight.settings.get(name) is False and sight.engine.bridge_filter is False:
+            yield f"{name}: this kernel has no br_netfilter, and the engine would not start."
+
+
+def _bridge(sight: _Sight) -> Iterator[str]:
+    if sight.value("bridge") and sight.value("bip"):
+        yield (
+            f"bridge: found {sight.value('bridge')!r} together with bip {sight.value('bip')!r}; "
+            "the engine refuses to start with both. Name one."
+        )
+
+
+def _cgroup_parent(sight: _Sight) -> Iterator[str]:
+    parent, options = sight.value("cgroup-parent"), sight.value("exec-opts")
+    named = [str(option) for option in options or () if str(option).startswith("native.cgroupdriver=")]
+    driver = named[-1].partition("=")[2] if named else sight.engine.cgroup_driver
+    if parent and driver == "systemd" and not str(parent).endswith(".slice"):
+        yield (
+            f"cgroup-parent: found {parent!r} with the cgroup driver systemd, accepted is a name that ends "
+            "in .slice."
+        )
+
+
+def _default_runtime(sight: _Sight) -> Iterator[str]:
+    runtime, runtimes = sight.value("default-runtime"), sight.value("runtimes")
+    # since 23.0 a shim of containerd may be named itself
+    if not runtime or str(runtime).startswith("io.containerd."):
+        return
+    known = {"runc", *(sight.engine.runtimes if "runtimes" not in sight.settings else ()), *(runtimes or ())}
+    if runtime not in known:
+        yield (
+            f"default-runtime: found {runtime!r}, which runtimes does not name; accepted are: "
+            f"{', '.join(sorted(known))}."
+        )
+
+
+def _rotation(sight: _Sight) -> Iterator[str]:
+    options, driver = sight.settings.get("log-opts"), sight.value("log-driver")
+    accepted = agreeing({"log-opts": options, "log-driver": driver}).get("log-opts")
+    if options is not None and accepted != options:
+        yield (
+            "log-opts: the engine does not start with max-size or max-file and the log driver "
+            f"{driver}, which does not rotate; json-file and local do."
+        )
+
+
+def _firewall_backend(sight: _Sight) -> Iterator[str]:
+    features = sight.value("features")
+    allowed = isinstance(features, Mapping) and features.get("swarm-nftables") is True
+    if sight.value("firewall-backend") == "nftables" and sight.engine.swarm and not allowed:
+        yield (
+            "firewall-backend: an engine in a swarm refuses nftables unless features has swarm-nftables: "
+            "true."
+        )
+
+
+def _seccomp_profile(sight: _Sight) -> Iterator[str]:
+    profile = sight.settings["seccomp-profile"]
+    if profile not in ("", "builtin", "unconfined") and not str(profile).startswith("/"):
+        yield (
+            f"seccomp-profile: found {profile!r}, accepted is builtin, unconfined or the absolute path of a "
+            "profile."
+        )
+
+
+# the keys of which one has to be named by the user, and the rule
+_RULES: tuple[tuple[frozenset[str], Callable[[_Sight], Iterator[str]]], ...] = (
+    (frozenset({"live-restore"}), _live_restore),
+    (frozenset({"icc", "iptables", "ip6tables", "ipv6"}), _icc),
+    (frozenset({"icc", "userland-proxy"}), _bridge_filter),
+    (frozenset({"bridge", "bip"}), _bridge),
+    (frozenset({"cgroup-parent", "exec-opts"}), _cgroup_parent),
+    (frozenset({"default-runtime", "runtimes"}), _default_runtime),
+    (frozenset({"log-opts", "log-driver"}), _rotation),
+    (frozenset({"firewall-backend", "features"}), _firewall_backend),
+    (frozenset({"seccomp-profile"}), _seccomp_profile),
+)
