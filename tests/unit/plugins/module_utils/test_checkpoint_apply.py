@@ -1,0 +1,234 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a checkpoint holds besides files goes back too, in an order that loses least, and is read again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.bulkhead.hardening.plugins.module_utils import _checkpoint_apply
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_apply import apply
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_capture import capture
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_host import (
+    read_apparmor,
+    read_units,
+    sysctl_path,
+    unit_steps,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import (
+    ABSENT,
+    CheckpointError,
+    FileState,
+    HostState,
+    Managed,
+    UnitState,
+    differences,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_store import Contents
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import Completed
+from unit.fake_system import FakeSystem
+
+STEPS: dict[str, tuple[UnitState, UnitState, list[list[str]]]] = {
+    "as it was": (UnitState("enabled", "active"), UnitState("enabled", "active"), []),
+    "stopped": (UnitState("enabled", "active"), UnitState("enabled", "inactive"), [["start", "u"]]),
+    "failed": (
+        UnitState("enabled", "active"),
+        UnitState("enabled", "failed"),
+        [["reset-failed", "u"], ["start", "u"]],
+    ),
+    "started": (UnitState("disabled", "inactive"), UnitState("disabled", "active"), [["stop", "u"]]),
+    "enabled": (UnitState("disabled", "active"), UnitState("enabled", "active"), [["disable", "u"]]),
+    "masked": (
+        UnitState("enabled", "active"),
+        UnitState("masked", "active"),
+        [["unmask", "u"], ["enable", "u"]],
+    ),
+    "static": (UnitState("static", "active"), UnitState("static", "active"), []),
+    "installed since": (UnitState("", "inactive"), UnitState("enabled", "active"), [["stop", "u"]]),
+    "was on its way": (UnitState("enabled", "activating"), UnitState("enabled", "active"), []),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_unit_steps(name: str) -> None:
+    wanted, found, steps = STEPS[name]
+    assert unit_steps({"u": wanted}, {"u": found}) == steps
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> FakeSystem:
+    return FakeSystem(tmp_path / "root")
+
+
+def test_units_are_read_in_one_command(system: FakeSystem) -> None:
+    command = ("systemctl", "show", "--property=Id,UnitFileState,ActiveState", "a.service", "b.socket")
+    system.answers[command] = (
+        "Id=a.service\nActiveState=active\nUnitFileState=enabled\n\nId=b.socket\nActiveState=inactive\n"
+    )
+    assert read_units(system, ["a.service", "b.socket"]) == {
+        "a.service": UnitState("enabled", "active"),
+        "b.socket": UnitState("", "inactive"),
+    }
+    with pytest.raises(CheckpointError, match="the states of c.service cannot be read"):
+        read_units(system, ["c.service"])
+
+
+def test_profiles_have_their_modes(system: FakeSystem) -> None:
+    system.write(
+        "/sys/kernel/security/apparmor/profiles", "docker-default (enforce)\n/usr/bin/a b (complain)\n"
+    )
+    assert read_apparmor(system, ["docker-default", "/usr/bin/a b", "none"]) == {
+        "docker-default": "enforce",
+        "/usr/bin/a b": "complain",
+        "none": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("net.ipv4.ip_forward", "/proc/sys/net/ipv4/ip_forward"),
+        ("net/ipv4/conf/eth0.1/forwarding", "/proc/sys/net/ipv4/conf/eth0.1/forwarding"),
+        ("net.bridge.bridge-nf-call-iptables", "/proc/sys/net/bridge/bridge-nf-call-iptables"),
+    ],
+)
+def test_a_sysctl_s_file(name: str, path: str) -> None:
+    assert sysctl_path(name) == path
+
+
+def test_sysctls_go_back_and_what_was_not_there_is_left(system: FakeSystem) -> None:
+    managed = Managed(sysctls=("net.a", "net.b"))
+    forwarding = system.write("/proc/sys/net/a", "0\n")
+    before = capture(system, managed, Contents(), size_limit=1000)
+    forwarding.write_text("1\n")
+    appeared = system.write("/proc/sys/net/b", "1\n")
+    found = capture(system, managed, Contents(), size_limit=1000)
+    assert apply(system, before, found, {}).actions == ["net.a = 0"]
+    assert (forwarding.read_text(), appeared.read_text()) == ("0\n", "1\n")
+    assert differences(before, capture(system, managed, Contents(), size_limit=1000)) == []
+
+
+def test_selinux_goes_back(system: FakeSystem) -> None:
+    enforce = system.write("/sys/fs/selinux/enforce", "1")
+    managed = Managed(selinux=True)
+    before = capture(system, managed, Contents(), size_limit=1000)
+    enforce.write_text("0")
+    found = capture(system, managed, Contents(), size_limit=1000)
+    assert apply(system, before, found, {}).actions == ["SELinux enforcing: 1"]
+    assert enforce.read_text() == "1\n"
+
+
+def test_attributes_go_back_and_the_content_is_never_read(tmp_path: Path, system: FakeSystem) -> None:
+    key = tmp_path / "key.pem"
+    key.write_text("secret")
+    key.chmod(0o400)
+    managed, contents = Managed(attributes=(str(key), str(tmp_path / "none"))), Contents()
+    before = capture(system, managed, contents, size_limit=1)
+    assert contents.by_checksum == {} and before.attributes[str(key)].sha256 is None
+    key.chmod(0o644)
+    (tmp_path / "none").write_text("came later")
+    found = capture(system, managed, contents, size_limit=1)
+    assert differences(before, found) != []
+    apply(system, before, found, {})
+    assert key.stat().st_mode & 0o777 == 0o400
+    assert differences(before, capture(system, managed, contents, size_limit=1)) == []
+
+
+def test_a_unit_s_drop_in_is_read_again_by_systemd(
+    system: FakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put: list[str] = []
+    monkeypatch.setattr(_checkpoint_apply, "put_file", lambda path, *_arguments: put.append(path))
+    path = "/etc/systemd/system/x.service.d/zz.conf"
+    system.answers[("systemctl", "daemon-reload")] = ""
+    found = HostState(files={path: FileState("file", "0" * 64, 1, mode=0o644, uid=0, gid=0)})
+    applied = apply(system, HostState(files={path: ABSENT}), found, {})
+    assert put == [path]
+    assert applied.actions == [f"{path}: removed", "systemctl daemon-reload"]
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ({"files": ["relative"]}, "files: found 'relative'"),
+        ({"files": ["/etc/../shadow"]}, "without .. in them"),
+        ({"files": ["/proc/1/mem"]}, "outside /proc, /sys and /dev"),
+        ({"units": ["docker"]}, "names of systemd units with their ending"),
+        ({"sysctls": ["../../etc"]}, "names such as net.ipv4.ip_forward"),
+        ({"sysctls": ["net/../../x"]}, "names such as"),
+        ({"engines": ["lxd"]}, "accepted are docker"),
+        ({"file": []}, "accepted are lists called files"),
+        ({"selinux": "yes"}, r"selinux: true or false"),
+    ],
+)
+def test_a_wrong_declaration_is_named(part: dict[str, Any], expected: str) -> None:
+    with pytest.raises(CheckpointError, match=expected):
+        Managed.merged([part])
+
+
+class Engine:
+    """Stands for `restore_engine`: notes how it was called, and writes what it was given."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+
+    def __call__(self, _system: Any, **options: Any) -> dict[str, Any]:
+        self.calls.append(options)
+        options["write"](b"a step on the way")
+        options["write"](options["old"])
+        return {"actions": ["restart"], "survivors": ["web"], "reasons": ["why"], "pending": {"icc": "later"}}
+
+
+RUNNING, DEAD = UnitState("enabled", "active"), UnitState("enabled", "failed")
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "changed", "asked"),
+    [
+        (RUNNING, RUNNING, True, True),
+        (RUNNING, RUNNING, False, False),
+        (RUNNING, DEAD, False, True),
+        (UnitState("enabled", "inactive"), RUNNING, True, False),
+    ],
+)
+def test_the_engine_is_put_back_by_stages_where_it_has_a_part(
+    tmp_path: Path,
+    system: FakeSystem,
+    monkeypatch: pytest.MonkeyPatch,
+    then: UnitState,
+    now: UnitState,
+    changed: bool,
+    asked: bool,
+) -> None:
+    file = tmp_path / "docker" / "daemon.json"
+    file.parent.mkdir()
+    file.write_text("before")
+    engine = Engine()
+    monkeypatch.setattr(_checkpoint_apply, "restore_engine", engine)
+    monkeypatch.setattr(_checkpoint_apply, "DOCKER_FILE", str(file))
+    monkeypatch.setattr(_checkpoint_apply, "_DOCKER_FILES", (str(file.parent),))
+    monkeypatch.setattr(
+        _checkpoint_apply, "read_units", lambda _system, names: {name: then for name in names}
+    )
+    command = ("systemctl", "reset-failed", "docker.service")
+    system.answers[command] = Completed(command, 0, "", "")
+    contents = Contents()
+    managed = Managed(files=(str(file),))
+    before = capture(system, managed, contents, size_limit=1000)
+    file.write_text("after" if changed else "before")
+    found = capture(system, managed, contents, size_limit=1000)
+    applied = apply(
+        system,
+        HostState(files=before.files, units={"docker.service": then}),
+        HostState(files=found.files, units={"docker.service": now}),
+        contents.by_checksum,
+        engines=("docker",),
+    )
+    assert bool(engine.calls) == asked
+    assert file.read_text() == "before"
+    if asked:
+        assert engine.calls[0]["old"] == b"before"
+        assert (applied.survivors, applied.pending) == (["web"], {"icc": "later"})
+        assert (command in system.ran) == (now == DEAD)
