@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Optional
 
@@ -83,15 +83,15 @@ class Managed:
 
 
 def _checked(name: str, entry: Any) -> str:
-    accepted = {
+    tests: dict[str, Callable[[str], bool]] = {
         "files": _is_path,
         "attributes": _is_path,
         "units": lambda text: _UNIT.fullmatch(text) is not None,
         "sysctls": lambda text: _SYSCTL.fullmatch(text) is not None and ".." not in text,
         "engines": lambda text: text in ENGINES,
         "apparmor_profiles": lambda text: bool(text) and text.isprintable(),
-    }[name]
-    if not isinstance(entry, str) or not accepted(entry):
+    }
+    if not isinstance(entry, str) or not tests[name](entry):
         raise CheckpointError(
             f"managed: {name}: found {entry!r}; accepted are "
             f"{'docker' if name == 'engines' else _WORDS[name]}. {UNCHANGED}"

@@ -85,11 +85,7 @@ class Checkpoint:
     def parse(cls, body: Mapping[str, Any]) -> Checkpoint:
         """Read `as_json` back; raises `KeyError`, `TypeError` or `AttributeError` for anything else."""
         values = {field_.name: body[field_.name] for field_ in fields(cls)}
-        managed = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in body["managed"].items()
-        }
-        values["managed"] = Managed(**managed)
+        values["managed"] = Managed.merged([body["managed"]])
         values["before"] = HostState.parse(body["before"])
         values["after"] = None if body["after"] is None else HostState.parse(body["after"])
         values["containers"] = tuple(body["containers"])

@@ -13,7 +13,8 @@ import importlib.util
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_private import write_private
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import (
@@ -60,7 +61,8 @@ def _source(name: str) -> str:
     specification = importlib.util.find_spec(name)
     loader = None if specification is None else specification.loader
     # zipimport's loader has the method without being registered as an InspectLoader on Python 3.9.
-    source = loader.get_source(name) if hasattr(loader, "get_source") else None
+    read: Optional[Callable[[str], Optional[str]]] = getattr(loader, "get_source", None)
+    source = None if read is None else read(name)
     if source is None:
         raise CheckpointError(f"confirm_within: the source of {name} cannot be had. {UNCHANGED}")
     return source

@@ -53,11 +53,11 @@ def arm(system: System, identifier: str, program: str, state_directory: str, *, 
 
 
 def disarm(system: System, unit: str) -> None:
-    """Stop the timer, and see that it is gone; raises `CheckpointError`."""
+    """Stop the timer of a checkpoint that is closed, and see that it is gone; raises `CheckpointError`."""
     system.run(["systemctl", "stop", f"{unit}.timer"])
     if armed(system, unit):
         raise CheckpointError(
-            f"The dead man's switch {unit}.timer cannot be stopped: it will restore the host."
+            f"The dead man's switch {unit}.timer cannot be stopped. It will find its checkpoint closed."
         )
 
 

@@ -160,7 +160,7 @@ def merge_ledger(
     merged: dict[str, dict[str, Any]] = {}
     conflicts: list[str] = []
     for part in ("files", "keys"):
-        merged[part] = _merge_mapping(*(document[part] for document in documents), conflicts.append)
+        merged[part] = _merge_mapping(*[document[part] for document in documents], report=conflicts.append)
     if target is None and not merged["files"] and not merged["keys"]:
         return Merged(None, tuple(conflicts))
     whole = {
@@ -183,6 +183,7 @@ def _merge_mapping(
     base: Mapping[str, Any],
     current: Mapping[str, Any],
     target: Mapping[str, Any],
+    *,
     report: Callable[[str], None],
 ) -> dict[str, Any]:
     result = {}

@@ -109,7 +109,7 @@ def test_open_arms_it_and_commit_disarms_it(host: CheckpointHost, monkeypatch: p
     assert armed[-4:] == ("-I", f"{place}/deadman.pyz", str(host.state), opened["id"])
     assert json.loads((place / "manifest.json").read_text())["deadman"] == f"bulkhead-deadman-{opened['id']}"
     host.write("a.json", "{}")
-    with pytest.raises(CheckpointError, match="cannot be stopped: it will restore the host"):
+    with pytest.raises(CheckpointError, match="cannot be stopped. It will find its checkpoint closed"):
         host.commit()
 
 
