@@ -53,8 +53,10 @@ class _LineDocument(TextDocument):
     def _occurrences(self, path: Sequence[str]) -> list[_Occurrence]: ...
 
     def _adopt(self, text: str, path: Sequence[str], expected: dict[str, Any]) -> None:
-        cut = len(line_break(text)) if self._open and text.endswith("\n") else 0
-        super()._adopt(text[: len(text) - cut], path, expected)
+        ending = line_break(text)
+        # An empty last line without its break would not be there.
+        cut = self._open and text.endswith(ending) and text != ending and not text.endswith(f"\n{ending}")
+        super()._adopt(text[: -len(ending)] if cut else text, path, expected)
 
     def raw(self, path: Sequence[str]) -> Any:
         """For every occurrence what stands between it and the one before, and its line."""
@@ -62,7 +64,7 @@ class _LineDocument(TextDocument):
         previous = 0
         for start, end, _value_start, _value_end in self._occurrences(path) if path else []:
             between = self._full[previous:start] if raw else ""
-            raw.append([between, self._full[start:end].rstrip("\r\n")])
+            raw.append([between, self.text[start:end]])
             previous = end
         return raw or None
 
@@ -79,11 +81,17 @@ class _LineDocument(TextDocument):
         position = places[kept - 1][1]
         for between, line in raw[kept:]:
             position += len(between) if text.startswith(between, position) else 0
-            text = insert_line(text, position, line)
-            position = text.find("\n", position + len(line)) + 1
+            text = insert_line(text, position, line.rstrip("\r\n"))
+            position = text.find("\n", position + len(line.rstrip("\r\n"))) + 1
+        if position == len(text) and not raw[-1][1].endswith("\n"):
+            self._open = True
         lines = ((start, end, line) for (start, end), (_between, line) in zip(places[:kept], raw))
         return spliced(
-            text, *((start, start + len(text[start:end].rstrip("\r\n")), line) for start, end, line in lines)
+            text,
+            *(
+                (start, start + len(text[start:end].rstrip("\r\n")), line.rstrip("\r\n"))
+                for start, end, line in lines
+            ),
         )
 
     def _without_element(self, path: Sequence[str], index: int) -> str:

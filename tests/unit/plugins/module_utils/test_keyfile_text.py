@@ -141,7 +141,7 @@ def test_lines_come_and_go() -> None:
     text.remove_element(["lines"], 1)
     assert text.text == "# rules\n\n  -w /b  "
     text.remove(["lines"])
-    assert text.text == "# rules\n"
+    assert text.text == "# rules\n\n"
 
 
 @pytest.mark.parametrize(

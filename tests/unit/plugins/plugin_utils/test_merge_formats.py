@@ -38,7 +38,7 @@ pytestmark = pytest.mark.timeout(300)
 NO_PLACE = re.compile("has to stand here|a table stands here")
 
 many = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 
 

@@ -1,0 +1,141 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A process killed at any call to the system leaves the old or the new file, and a ledger that knows."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.bulkhead.hardening.plugins.action.owned_config import _current, _plan_text
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import Ledger
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store import LedgerStore
+from ansible_collections.bulkhead.hardening.plugins.module_utils._owned_files import Validator
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.modules.owned_config import read, write
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge import Owner, decide
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import WantedKeys
+
+pytestmark = pytest.mark.timeout(300)
+
+OWNER = Owner("tester", "tester", "0.2.0")
+KILLED_AT = ("open", "fsync", "rename", "unlink", "mkdir", "fchmod", "fchown", "replace")
+
+BEFORE = {
+    "json": '{ "labels": ["a"],\n"mtu": 1.5e3 }',
+    "toml": "# the admin's\nmtu = 0x5dc # a comment\n[engine]\nlist = [1, 2,]\n",
+    "yaml": "# the admin's\nmtu:   1500 # a comment\nengine:\n- a\n",
+    "keyfile": "[a]\n; the admin's\nmtu = 1500  \n",
+}
+WISHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "json": ({"mtu": 1400, "more": {"x": 1}}, {"mtu": 1300, "other": [1]}),
+    "toml": ({"mtu": 1400, "more": {"x": 1}}, {"mtu": 1300, "engine": {"list": [3]}}),
+    "yaml": ({"mtu": 1400, "more": {"x": 1}}, {"mtu": 1300, "engine": ["b"]}),
+    "keyfile": ({"a": {"mtu": "1400"}, "b": {"x": "1"}}, {"a": {"mtu": "1300", "y": ["1", "2"]}}),
+}
+
+
+class Host:
+    """One file and a ledger, changed by the code that runs on a target."""
+
+    def __init__(self, directory: Path, format_name: str) -> None:
+        self.path = directory / "etc" / "file"
+        self.state = directory / "state"
+        self.format = format_name
+        self.path.parent.mkdir()
+
+    def merge(self, keys: dict[str, Any]) -> None:
+        store = LedgerStore(str(self.state))
+        [found] = read(store, [str(self.path)])["files"]
+        wanted = WantedKeys.from_options(keys, ())
+        plan = decide(_current(found), wanted, owner=OWNER, format_name=self.format)
+        if plan.changes or plan.released:
+            text = _plan_text([{"format": self.format, "secret": []}], [plan])
+            write(store, json.loads(text), Validator(System(), []))
+
+    @property
+    def text(self) -> str | None:
+        return self.path.read_text(encoding="utf-8") if self.path.exists() else None
+
+    @property
+    def ledger(self) -> Ledger:
+        return LedgerStore(str(self.state)).read()
+
+
+def _killed_after(calls: int, act: Callable[[], None]) -> bool:
+    """Do something in a process that is killed before its next call after so many; whether that came."""
+    pid = os.fork()
+    if pid == 0:
+        left = [calls]
+
+        def dying(real: Any) -> Any:
+            def call(*arguments: Any, **options: Any) -> Any:
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                left[0] -= 1
+                return real(*arguments, **options)
+
+            return call
+
+        try:
+            for name in KILLED_AT:
+                setattr(os, name, dying(getattr(os, name)))
+            act()
+        finally:
+            os._exit(0)
+    _pid, status = os.waitpid(pid, 0)
+    return os.WIFSIGNALED(status)
+
+
+@pytest.mark.parametrize(("format_name", "existing"), [("json", True), ("toml", True), ("json", False)])
+def test_release_after_a_kill_gives_what_was_there(tmp_path: Path, format_name: str, existing: bool) -> None:
+    before = BEFORE[format_name] if existing else None
+    first, second = WISHES[format_name]
+    kills = 0
+    for stage, wanted in enumerate((first, second, {})):
+        calls, killed = 0, True
+        while killed:
+            directory = tmp_path / f"{stage}-{calls}"
+            directory.mkdir()
+            host = Host(directory, format_name)
+            if before is not None:
+                host.path.write_text(before, encoding="utf-8")
+            for earlier in (first, second)[:stage]:
+                host.merge(earlier)
+            old = host.text
+            killed = _killed_after(calls, lambda host=host, wanted=wanted: host.merge(wanted))
+            assert host.text == old or not (killed and calls == 0)
+            after = host.text
+            host.merge(wanted)
+            assert after in (old, host.text)
+            assert not any(entry.replaces for entry in host.ledger.keys)
+            host.merge({})
+            assert host.text == before
+            assert host.ledger == Ledger()
+            kills += killed
+            calls += 1
+    assert kills > 25
+
+
+@pytest.mark.parametrize("format_name", sorted(BEFORE))
+def test_release_straight_after_a_kill(tmp_path: Path, format_name: str) -> None:
+    """The owner is gone from the playbook by the next run."""
+    first, second = WISHES[format_name]
+    calls, killed = 0, True
+    while killed:
+        directory = tmp_path / str(calls)
+        directory.mkdir()
+        host = Host(directory, format_name)
+        host.path.write_text(BEFORE[format_name], encoding="utf-8")
+        host.merge(first)
+        killed = _killed_after(calls, lambda host=host: host.merge(second))
+        host.merge({})
+        assert host.text == BEFORE[format_name]
+        assert host.ledger == Ledger()
+        calls += 1
+    assert calls > 8
