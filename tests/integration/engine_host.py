@@ -1,0 +1,157 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Runs on a machine of the lab, for test_effects.py: a Docker Engine, its file, its containers, our functions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_activation import Activation, decide
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import WrittenKey
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_health import engine_health
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_restore import restore_engine
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import DockerService
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_userns_preflight import (
+    userns_preflight,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+
+FILE = Path("/etc/docker/daemon.json")
+SOCKET = "/run/docker.sock"
+IMAGE = "localhost/effects:1"
+PROBE = "localhost/bulkhead-probe:latest"
+
+system = System()
+service = DockerService(system, socket=SOCKET, timeout=120)
+
+
+def command(*argv: str, check: bool = True) -> str:
+    """The output of a command of this machine."""
+    completed = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if check and completed.returncode != 0:
+        raise RuntimeError(f"{' '.join(argv)}: {completed.returncode}: {completed.stderr}")
+    return completed.stdout.strip()
+
+
+def docker(*words: str) -> str:
+    return command("docker", *words)
+
+
+def make_images() -> None:
+    """An image of the static busybox, and one whose own command ends well: the probe."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        (root / "bin").mkdir()
+        (root / "bin/busybox").write_bytes(Path("/bin/busybox").read_bytes())
+        (root / "bin/busybox").chmod(0o755)
+        archive = "/root/effects.tar"
+        command("tar", "--create", "--file", archive, "--directory", name, ".")
+    docker("import", archive, IMAGE)
+    docker("import", "--change", 'CMD ["/bin/busybox", "true"]', archive, PROBE)
+
+
+def write(content: bytes | None) -> None:
+    """The engine's file, by rename; None: no file."""
+    if content is None:
+        FILE.unlink(missing_ok=True)
+        return
+    FILE.parent.mkdir(exist_ok=True)
+    beside = FILE.with_name("daemon.json.new")
+    beside.write_bytes(content)
+    os.replace(beside, FILE)
+
+
+def write_keys(keys: Mapping[str, Any]) -> None:
+    write(json.dumps(keys, indent=2).encode())
+
+
+def fresh(keys: Mapping[str, Any] | None = None, *, auto_remove: bool = False) -> None:
+    """An engine with these keys in force, and one container, web; with `auto_remove` also job, run with --rm."""
+    for identifier in docker("ps", "--all", "--quiet").split():
+        docker("rm", "--force", identifier)
+    write_keys(keys) if keys is not None else write(None)
+    command("systemctl", "reset-failed", "docker.service", "docker.socket")
+    command("systemctl", "restart", "docker.service")
+    run("web")
+    if auto_remove:
+        run("job", "--rm")
+
+
+def run(name: str, *options: str) -> None:
+    docker("run", "--detach", "--name", name, *options, IMAGE, "/bin/busybox", "sleep", "1000000")
+
+
+def containers() -> dict[str, list[int | None]]:
+    """Name -> process and when it began, of what the engine lists as running."""
+    return {entry.name: [entry.pid, entry.start_ticks] for entry in service.state().containers}
+
+
+def info(template: str) -> Any:
+    return json.loads(docker("info", "--format", "{{json " + template + "}}"))
+
+
+def bridge_option(name: str) -> str | None:
+    networks = json.loads(docker("network", "inspect", "bridge"))
+    option: str | None = networks[0]["Options"].get(f"com.docker.network.{name}")
+    return option
+
+
+def no_new_privileges(name: str) -> str:
+    pid = docker("inspect", "--format", "{{.State.Pid}}", name)
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(line.split()[1] for line in lines if line.startswith("NoNewPrivs:"))
+
+
+def change(keys: Mapping[str, Any], names: list[str], *, allow: str = "restart") -> Activation:
+    """Write the keys, plan those of these names as changed, and carry the plan out."""
+    before = service.state()
+    write_keys(keys)
+    activation = decide(
+        before,
+        [WrittenKey(name, None, in_force=False, differs=True, removed=name not in keys) for name in names],
+        live_restore_wanted=keys.get("live-restore") is True,
+        allow=allow,
+    )
+    stopped = [stop.container for stop in activation.stops]
+    again = [stop.container for stop in activation.stops if stop.started_again]
+    for step in activation.steps:
+        if step == "stop_containers":
+            service.stop_containers(stopped)
+        elif step == "start_containers":
+            service.start_containers(again)
+        else:
+            getattr(service, step)()
+        if step in ("reload", "restart"):
+            service.await_answer()
+    return activation
+
+
+def restore(old: bytes | None, before: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return restore_engine(
+        system,
+        socket=SOCKET,
+        path=str(FILE),
+        old=old,
+        write=write,
+        other_files_changed=False,
+        before=before or [],
+    )
+
+
+def health(before: Mapping[str, list[int | None]], *, image: str | None = None) -> list[str]:
+    identifiers = {entry.name: entry.id for entry in service.state().containers}
+    wanted = [
+        {"id": identifiers.get(name, name), "name": name, "pid": pid, "start_ticks": ticks}
+        for name, (pid, ticks) in before.items()
+    ]
+    return engine_health(system, socket=SOCKET, before=wanted, probe=True, probe_image=image)
+
+
+def preflight() -> dict[str, Any]:
+    return userns_preflight(system, socket=SOCKET)
