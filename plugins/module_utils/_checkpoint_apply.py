@@ -14,6 +14,7 @@ from typing import Any, Optional
 from ansible_collections.bulkhead.hardening.plugins.module_utils._audit_rules import RULES_PATH
 from ansible_collections.bulkhead.hardening.plugins.module_utils._audit_rules_load import load_own_rules
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_files import (
+    capture_attributes,
     put_attributes,
     put_file,
 )
@@ -37,10 +38,13 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sta
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_host_port import DockerHost
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_restore import restore_engine
-from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import DockerService
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import (
+    DockerService,
+    DockerServiceError,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
 
-__all__ = ["Applied", "apply"]
+__all__ = ["Applied", "apply", "touches_docker"]
 
 DOCKER_FILE = "/etc/docker/daemon.json"
 DOCKER_SOCKET = "/run/docker.sock"
@@ -91,8 +95,7 @@ def apply(
             continue
         _put(path, wanted, contents)
         applied.actions.append(f"{path}: {_verb(wanted, found, path)}")
-    _put_attributes(wanted, found, applied)
-    _remove_directories(wanted)
+    _put_attributes(wanted, applied)
     if any(path.startswith(_UNIT_DIRECTORIES) for path in changed):
         systemctl(system, "daemon-reload")
         applied.actions.append("systemctl daemon-reload")
@@ -102,7 +105,9 @@ def apply(
     if RULES_PATH in changed:
         applied.actions += load_own_rules(DockerHost(system))
     _set_kernel(system, wanted, applied)
-    _put_attributes(wanted, found, None)
+    # A socket that systemd or the engine has made anew has their mode, not the one from before.
+    _put_attributes(wanted, applied)
+    _remove_directories(wanted)
     return applied
 
 
@@ -120,9 +125,9 @@ def _verb(wanted: HostState, found: HostState, path: str) -> str:
     return "made again" if found.files[path].kind == "absent" else "put back"
 
 
-def _put_attributes(wanted: HostState, found: HostState, applied: Optional[Applied]) -> None:
+def _put_attributes(wanted: HostState, applied: Applied) -> None:
     for path, state in wanted.attributes.items():
-        if state.kind == "absent" or (applied is not None and same_file(state, found.attributes[path])):
+        if state.kind == "absent" or same_file(state, capture_attributes(path)):
             continue
         try:
             put_attributes(path, state)
@@ -130,8 +135,7 @@ def _put_attributes(wanted: HostState, found: HostState, applied: Optional[Appli
             raise CheckpointError(
                 f"{path}: its mode and owner could not be put back: {os.strerror(error.errno or 0)}"
             ) from error
-        if applied is not None:
-            applied.actions.append(f"{path}: mode {state.mode or 0:04o}, owner {state.uid}:{state.gid}")
+        applied.actions.append(f"{path}: mode {state.mode or 0:04o}, owner {state.uid}:{state.gid}")
 
 
 def _remove_directories(wanted: HostState) -> None:
@@ -145,19 +149,26 @@ def _remove_directories(wanted: HostState) -> None:
                 raise CheckpointError(f"{path}: {os.strerror(error.errno or 0)}") from error
 
 
+def touches_docker(path: str) -> bool:
+    """Whether a file is one that the Docker engine or its units read."""
+    return path.startswith(_DOCKER_FILES)
+
+
 def _docker_needed(wanted: HostState, found: HostState, changed: list[str]) -> bool:
     """Whether the engine has a part in it: its files change, or it does not run any more as it did."""
     then, now = wanted.units.get(DOCKER_UNIT), found.units.get(DOCKER_UNIT)
     if then is not None and then.active not in _RUNNING:
         return False
     stopped = then is not None and now is not None and now.active not in _RUNNING
-    return stopped or any(path.startswith(_DOCKER_FILES) for path in changed)
+    return stopped or any(touches_docker(path) for path in changed)
 
 
 def _containers_missing(system: System, containers: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a container that ran then does not run now, though the engine itself is as it was."""
-    service = DockerService(system, socket=DOCKER_SOCKET, timeout=_ENGINE_SECONDS)
-    state = service.state()
+    try:
+        state = DockerService(system, socket=DOCKER_SOCKET, timeout=_ENGINE_SECONDS).state()
+    except DockerServiceError:
+        return True  # it does not say; putting the engine back finds out
     running = {container.id for container in state.containers}
     return state.started_at is not None and any(entry["id"] not in running for entry in containers)
 
@@ -187,7 +198,7 @@ def _restore_docker(
         except OSError as error:
             raise CheckpointError(f"{DOCKER_FILE}: {os.strerror(error.errno or 0)}") from error
 
-    others = any(path.startswith(_DOCKER_FILES) and path != DOCKER_FILE for path in changed)
+    others = any(touches_docker(path) and path != DOCKER_FILE for path in changed)
     outcome = restore_engine(
         system,
         socket=DOCKER_SOCKET,

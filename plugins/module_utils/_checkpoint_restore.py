@@ -13,7 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
-from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_apply import Applied, apply
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_apply import (
+    Applied,
+    apply,
+    touches_docker,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_capture import capture, known
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_files import temporaries
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_plan import (
@@ -30,6 +34,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sta
     UNCHANGED,
     CheckpointError,
     HostState,
+    changes,
     differences,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_store import (
@@ -101,8 +106,8 @@ def restore(
         host does not come back to what it should be
     """
     if check_mode:
-        plan, chain = _planned(transaction, _chain(transaction, name), name == BASELINE)[:2]
-        return _outcome(plan.as_json(), _predicted(plan), chain)
+        plan, chain, current = _planned(transaction, _chain(transaction, name), name == BASELINE)
+        return _outcome(plan.as_json(), _predicted(plan, current), chain)
     for checkpoint in open_ones(transaction.store):
         transaction.store.free_reserve(checkpoint.id)
     with transaction.locked(keep=False):
@@ -285,11 +290,15 @@ def _planned(
     return plan, identifiers, current
 
 
-def _predicted(plan: RestorePlan) -> Applied:
+def _predicted(plan: RestorePlan, current: HostState) -> Applied:
     kept = [conflict["kept_beside"] for conflict in plan.conflicts if conflict["kept_beside"] is not None]
     actions = [f"{path}: put back" for path in plan.restored]
     actions += [f"{path}: put back, with the edits made since" for path in plan.merged]
+    actions += [f"{conflict['path']}: put back" for conflict in plan.conflicts]
     actions += [f"{path}: the edited version is kept here" for path in kept]
+    if any(touches_docker(path) for path in (*plan.restored, *plan.merged)):
+        actions.append("docker.service: put back by stages that keep its containers where they can be kept")
+    actions += changes(replace(current, files={}), replace(plan.state, files={}))
     return Applied(actions=actions)
 
 

@@ -208,7 +208,7 @@ checkpoints:
   type: list
   elements: raw
 actions:
-  description: What was done, in this order. In check mode the files that would be put back.
+  description: What was done, in this order. In check mode what would be put back.
   returned: restore
   type: list
   elements: str
