@@ -1,11 +1,10 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Runs on a machine of the lab, for test_effects.py: a Docker Engine, its file, its containers, our functions."""
+"""Runs on a machine of the lab, for test_effects.py: an engine, its file, its containers, our functions."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_userns_
     userns_preflight,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._unix_http import unix_http
 
 FILE = Path("/etc/docker/daemon.json")
 SOCKET = "/run/docker.sock"
@@ -39,8 +39,13 @@ def command(*argv: str, check: bool = True) -> str:
     return completed.stdout.strip()
 
 
-def docker(*words: str) -> str:
-    return command("docker", *words)
+def api(method: str, target: str, document: Any = None) -> Any:
+    """The engine's answer. Its own client takes seconds to start on an emulated machine."""
+    with unix_http(system, SOCKET, peer_uid=0, deadline=120) as engine:
+        status, answer = engine.send(method, target, document)
+    if status >= 400:
+        raise RuntimeError(f"{method} {target}: {status}: {answer}")
+    return answer
 
 
 def make_images() -> None:
@@ -52,8 +57,8 @@ def make_images() -> None:
         (root / "bin/busybox").chmod(0o755)
         archive = "/root/effects.tar"
         command("tar", "--create", "--file", archive, "--directory", name, ".")
-    docker("import", archive, IMAGE)
-    docker("import", "--change", 'CMD ["/bin/busybox", "true"]', archive, PROBE)
+    command("docker", "import", archive, IMAGE)
+    command("docker", "import", "--change", 'CMD ["/bin/busybox", "true"]', archive, PROBE)
 
 
 def write(content: bytes | None) -> None:
@@ -64,27 +69,39 @@ def write(content: bytes | None) -> None:
     FILE.parent.mkdir(exist_ok=True)
     beside = FILE.with_name("daemon.json.new")
     beside.write_bytes(content)
-    os.replace(beside, FILE)
+    beside.replace(FILE)
 
 
 def write_keys(keys: Mapping[str, Any]) -> None:
     write(json.dumps(keys, indent=2).encode())
 
 
-def fresh(keys: Mapping[str, Any] | None = None, *, auto_remove: bool = False) -> None:
-    """An engine with these keys in force, and one container, web; with `auto_remove` also job, run with --rm."""
-    for identifier in docker("ps", "--all", "--quiet").split():
-        docker("rm", "--force", identifier)
-    write_keys(keys) if keys is not None else write(None)
+def fresh(content: bytes | None = None, *, auto_remove: bool = False) -> None:
+    """An engine with this file in force, and one container, web; with `auto_remove` also job, run by --rm."""
+    for entry in api("GET", "/containers/json?all=true"):
+        api("DELETE", f"/containers/{entry['Id']}?force=true")
+    write(content)
     command("systemctl", "reset-failed", "docker.service", "docker.socket")
     command("systemctl", "restart", "docker.service")
     run("web")
     if auto_remove:
-        run("job", "--rm")
+        run("job", auto_remove=True)
 
 
-def run(name: str, *options: str) -> None:
-    docker("run", "--detach", "--name", name, *options, IMAGE, "/bin/busybox", "sleep", "1000000")
+def run(name: str, *, auto_remove: bool = False) -> None:
+    options = {"AutoRemove": auto_remove, "NetworkMode": "bridge"}
+    document: dict[str, Any] = {
+        "Image": IMAGE,
+        "Cmd": ["/bin/busybox", "sleep", "1000000"],
+        "HostConfig": options,
+    }
+    document["StopTimeout"] = 1
+    api("POST", f"/containers/create?name={name}", document)
+    api("POST", f"/containers/{name}/start")
+
+
+def restart(name: str) -> None:
+    api("POST", f"/containers/{name}/restart?t=0")
 
 
 def containers() -> dict[str, list[int | None]]:
@@ -92,19 +109,22 @@ def containers() -> dict[str, list[int | None]]:
     return {entry.name: [entry.pid, entry.start_ticks] for entry in service.state().containers}
 
 
-def info(template: str) -> Any:
-    return json.loads(docker("info", "--format", "{{json " + template + "}}"))
+def info(name: str) -> Any:
+    return api("GET", "/info")[name]
 
 
 def bridge_option(name: str) -> str | None:
-    networks = json.loads(docker("network", "inspect", "bridge"))
-    option: str | None = networks[0]["Options"].get(f"com.docker.network.{name}")
+    option: str | None = api("GET", "/networks/bridge")["Options"].get(f"com.docker.network.{name}")
     return option
 
 
+def read_proc(name: str, file: str) -> str:
+    """The text of /proc/PID/`file` of a container's first process."""
+    return Path(f"/proc/{containers()[name][0]}/{file}").read_text()
+
+
 def no_new_privileges(name: str) -> str:
-    pid = docker("inspect", "--format", "{{.State.Pid}}", name)
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    lines = read_proc(name, "status").splitlines()
     return next(line.split()[1] for line in lines if line.startswith("NoNewPrivs:"))
 
 

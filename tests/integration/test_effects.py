@@ -2,8 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The table of effects against real engines: 20.10 (debian-12), 26.1 (debian-13) and 28.5 (debian-sid).
 
-Of each class of keys the effect is observed, and a rollback keeps every container. On the machine the functions
-run as the modules have them; engine_host.py makes the engine and looks at it.
+Of each class of keys the effect is observed, and a rollback keeps every container. On the machine the
+functions run as the modules have them; engine_host.py makes the engine and looks at it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _sources() -> str:
     params=["debian-12", "debian-13", pytest.param("debian-sid", marks=pytest.mark.all_platforms)],
 )
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    """Runs Python on the machine after `from engine_host import *`; returns the JSON of the variable `seen`."""
+    """Runs Python on the machine after `from engine_host import *`; returns what it leaves in `seen`."""
     platform: str = request.param
     laboratory = Laboratory(tmp_path_factory.mktemp("effects"), Progress())
     laboratory.up([Wanted(platform, recipe_for(platform))])
@@ -70,9 +70,9 @@ def test_a_reload_brings_a_label_into_force_and_does_not_see_it_go(host: Host) -
 fresh()
 before = containers()
 steps = change({"labels": ["a=1"]}, ["labels"]).steps
-labels = info(".Labels")
+labels = info("Labels")
 write_keys({}); service.reload(); service.await_answer()
-seen = [before == containers(), steps, labels, info(".Labels")]
+seen = [before == containers(), steps, labels, info("Labels")]
 """)
     assert seen == [True, ["reload"], ["a=1"], ["a=1"]]
 
@@ -81,11 +81,11 @@ def test_a_reload_does_not_switch_off_live_restore_that_the_file_does_not_name(h
     seen = host("""
 fresh()
 change({"live-restore": True}, ["live-restore"])
-on = info(".LiveRestoreEnabled")
+on = info("LiveRestoreEnabled")
 write_keys({}); service.reload(); service.await_answer()
-gone = info(".LiveRestoreEnabled")
+gone = info("LiveRestoreEnabled")
 write_keys({"live-restore": False}); service.reload(); service.await_answer()
-seen = [on, gone, info(".LiveRestoreEnabled")]
+seen = [on, gone, info("LiveRestoreEnabled")]
 """)
     assert seen == [True, True, False]
 
@@ -97,7 +97,7 @@ before = containers()
 activation = change({"live-restore": True, "no-new-privileges": True}, ["live-restore", "no-new-privileges"])
 kept = before == containers()
 old = no_new_privileges("web")
-docker("restart", "web")
+restart("web")
 run("new")
 seen = [activation.steps, [effect.effect for effect in activation.effects], kept,
         old, no_new_privileges("web"), no_new_privileges("new")]
@@ -114,20 +114,19 @@ seen = [activation.steps, [effect.effect for effect in activation.effects], kept
 
 def test_default_ulimits_reach_a_container_at_its_next_start(host: Host) -> None:
     seen = host("""
-fresh({"live-restore": True})
+fresh(b'{"live-restore": true}')
 limits = {"nofile": {"Name": "nofile", "Hard": 1234, "Soft": 1234}}
 change({"live-restore": True, "default-ulimits": limits}, ["default-ulimits"])
-read = lambda: "1234" in Path("/proc/" + docker("inspect", "--format", "{{.State.Pid}}", "web") + "/limits").read_text()
-before = read()
-docker("restart", "web")
-seen = [before, read()]
+before = "1234" in read_proc("web", "limits")
+restart("web")
+seen = [before, "1234" in read_proc("web", "limits")]
 """)
     assert seen == [False, True]
 
 
 def test_options_of_the_bridge_wait_for_a_start_without_containers(host: Host) -> None:
     seen = host("""
-fresh({"live-restore": True})
+fresh(b'{"live-restore": true}')
 before = containers()
 options = {"icc": False, "mtu": 1400, "ip": "127.0.0.1", "ip-masq": False}
 names = ["bridge.enable_icc", "driver.mtu", "bridge.host_binding_ipv4", "bridge.enable_ip_masquerade"]
@@ -166,25 +165,26 @@ seen = [planned.steps, planned.pending["no-new-privileges"], still, sorted(conta
 
 def test_containers_run_with_rm_end_where_the_plan_says_so(host: Host) -> None:
     seen = host("""
-fresh({"live-restore": True}, auto_remove=True)
+fresh(b'{"live-restore": true}', auto_remove=True)
 planned = decide(service.state(), [WrittenKey("log-opts", None, in_force=False, differs=True)],
                  live_restore_wanted=True)
 service.restart(); service.await_answer()
-seen = [sorted({"web", "job"} - containers().keys()), [name for effect in planned.effects for name in effect.containers]]
+lost = [name for effect in planned.effects for name in effect.containers]
+seen = [sorted({"web", "job"} - containers().keys()), lost]
 """)
     assert seen[0] == seen[1]
 
 
 def test_moved_data_comes_after_the_last_container_and_goes_back(host: Host) -> None:
     seen = host("""
-fresh({"live-restore": True})
+fresh(b'{"live-restore": true}')
 old = FILE.read_bytes()
 before = [{"id": entry.id, "name": entry.name} for entry in service.state().containers]
 refused = change({"live-restore": True, "userns-remap": "default"}, ["userns-remap"]).pending
 write(old)
 found = preflight()
 moved = change({"live-restore": True, "userns-remap": "default"}, ["userns-remap"], allow="move_data")
-images = docker("images", "--quiet")
+images = api("GET", "/images/json")
 problems = health({})
 outcome = restore(old, before)
 seen = [list(refused), [entry["name"] for entry in found["containers"]], found["second_store"]["enough"],
@@ -195,7 +195,7 @@ seen = [list(refused), [entry["name"] for entry in found["containers"]], found["
         ["web"],
         True,
         ["stop_containers", "prove_none_left", "restart"],
-        "",
+        [],
         [],
         ["restart", "start_containers"],
         ["web"],
@@ -205,7 +205,7 @@ seen = [list(refused), [entry["name"] for entry in found["containers"]], found["
 
 def test_containers_left_behind_by_moved_data_are_found(host: Host) -> None:
     seen = host("""
-fresh({"live-restore": True})
+fresh(b'{"live-restore": true}')
 before = containers()
 old = FILE.read_bytes()
 write_keys({"live-restore": True, "userns-remap": "default"})
@@ -225,14 +225,13 @@ seen = [problems, before == containers()]
 def test_a_rollback_keeps_every_container(host: Host, content: str) -> None:
     seen = host(f"""
 old = {content}
-fresh()
-write(old); service.restart(); service.await_answer(); docker("start", "web")
+fresh(old)
 before = containers()
 change({{"live-restore": True, "no-new-privileges": True}}, ["live-restore", "no-new-privileges"])
 outcome = restore(old)
 run("after")
 seen = [outcome["actions"], outcome["survivors"], {{"web": containers()["web"]}} == before,
-        info(".LiveRestoreEnabled"), no_new_privileges("after"),
+        info("LiveRestoreEnabled"), no_new_privileges("after"),
         (FILE.read_bytes() if FILE.exists() else None) == old]
 """)
     assert seen == [["restart", "reload"], ["web"], True, False, "0", True]
@@ -255,7 +254,7 @@ fresh()
 before = containers()
 change({"live-restore": True, "labels": ["a=1"]}, ["live-restore", "labels"])
 outcome = restore(None)
-seen = [outcome["actions"], before == containers(), info(".LiveRestoreEnabled"), info(".Labels"), FILE.exists()]
+seen = [outcome["actions"], before == containers(), info("LiveRestoreEnabled"), info("Labels"), FILE.exists()]
 """)
     assert seen == [["reload"], True, False, [], False]
 
@@ -269,7 +268,8 @@ write(b'{"live-restore": true, "no-such-key": 1}')
 command("systemctl", "restart", "docker.service", check=False)
 down = service.state().started_at
 outcome = restore(None)
-seen = [down, outcome["actions"], before == containers(), info(".LiveRestoreEnabled"), FILE.exists(), health(before)]
+seen = [down, outcome["actions"], before == containers(), info("LiveRestoreEnabled"), FILE.exists(),
+        health(before)]
 """)
     assert seen == [None, ["start", "reload"], True, False, False, []]
 
