@@ -42,6 +42,7 @@ audit: tools ## audit this machine, read-only
 
 docs: tools ## write the generated tables of the documentation anew
 	python -m catalogue_table
+	python -m effects_table
 
 lab-up: tools lab-packages ## start virtual machines: NAME=debian-13 [COUNT=n]
 	python -m lab up --count $(COUNT) $(NAME)

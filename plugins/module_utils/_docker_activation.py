@@ -249,7 +249,7 @@ class _Planning:
             reason = "read by a restart, and left aside by the engine while a container runs"
             return Effect(name, "without_containers", reason, everything)
         kept = "containers run on through the restart" if everything else "no container runs"
-        effect = "new_containers" if reach and need == "restart" else "restart"
+        effect = "new_containers" if reach_of(name) in ("created", "started") else "restart"
         return Effect(name, effect, _joined(f"read by a restart; {kept}", reach))
 
 
