@@ -35,11 +35,16 @@ NeedDaemonReload=no
 
 
 class FakeDocker:
-    """What the engine answers, by path; change it before `listen`."""
+    """What the engine answers, by path; change it before `listen`.
+
+    `posts` answers POST and DELETE by path with status and document; `sent` keeps the documents sent.
+    """
 
     def __init__(self, system: FakeSystem) -> None:
         self.system = system
         self.requests: list[str] = []
+        self.posts: dict[str, tuple[int, Any]] = {}
+        self.sent: list[Any] = []
         self.answers: dict[str, Any] = {
             "/version": {"Version": "26.1.5+dfsg1", "MinAPIVersion": "1.24"},
             "/info": {
@@ -99,8 +104,22 @@ class FakeDocker:
                 engine.requests.append(self.path)
                 known = self.path in engine.answers
                 body = json.dumps(engine.answers.get(self.path, {"message": "no such"})).encode()
-                self.send_response(200 if known else 404)
-                self.send_header("Content-Length", str(len(body)))
+                self._answer(200 if known else 404, body)
+
+            def do_POST(self) -> None:
+                engine.requests.append(self.path)
+                length = int(self.headers.get("Content-Length") or 0)
+                if length:
+                    engine.sent.append(json.loads(self.rfile.read(length)))
+                status, document = engine.posts.get(self.path, (404, {"message": "no such"}))
+                self._answer(status, b"" if document is None else json.dumps(document).encode())
+
+            do_DELETE = do_POST
+
+            def _answer(self, status: int, body: bytes) -> None:
+                self.send_response(status)
+                if status != 204:
+                    self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
 
