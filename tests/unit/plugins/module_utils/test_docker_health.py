@@ -207,7 +207,7 @@ def test_the_state_names_what_a_restart_costs(engine: FakeDocker) -> None:
 
 def test_a_daemon_with_another_command_line_than_its_unit_is_seen(engine: FakeDocker) -> None:
     assert not _service(engine).command_differs()
-    engine.start("--debug")
+    engine.system.write(f"/proc/{PID}/cmdline", "/usr/sbin/dockerd\0-H\0fd://\0--debug\0")
     assert _service(engine).command_differs()
 
 
