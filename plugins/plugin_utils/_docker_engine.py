@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_userns_preflight import (
+    container_obstacles,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 
 __all__ = ["DockerEngineError", "Engine"]
@@ -33,6 +36,7 @@ class Engine:
     :ivar bridge_filter: whether the kernel can filter bridged packets; ``None``: not known
     :ivar cgroup_driver: ``systemd`` or ``cgroupfs``; ``None``: not known
     :ivar runtimes: names of the runtimes that it knows
+    :ivar refused_by_remap: running containers that a remapped engine refuses, by name, with the reasons
     :ivar exec_start: the words of the unit's command, its variables as they are written; empty: no unit
     :ivar exec_start_hidden: why they are not known, where they are not
     """
@@ -50,6 +54,7 @@ class Engine:
     cgroup_driver: str | None = None
     runtimes: tuple[str, ...] = ()
     exec_start: tuple[str, ...] = ()
+    refused_by_remap: Mapping[str, str] = field(default_factory=dict)
     exec_start_hidden: str | None = None
 
     @classmethod
@@ -86,6 +91,7 @@ class Engine:
             cgroup_driver=info.get("cgroup_driver"),
             runtimes=tuple(info.get("runtimes") or ()),
             running=_running(posture["containers"]),
+            refused_by_remap=_refused_by_remap(posture["containers"]),
             bridge_filter=_bridge_filter(posture["kernel"]),
             exec_start=tuple(command) if isinstance(command, list) else (),
             exec_start_hidden=command["unreadable"] if is_unreadable(command) else None,
@@ -109,6 +115,16 @@ class Engine:
 def is_unreadable(value: Any) -> bool:
     """Whether the posture could not read this fact."""
     return isinstance(value, Mapping) and set(value) == {"unreadable"}
+
+
+def _refused_by_remap(containers: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    found = {
+        str(container["name"] or container["short_id"]): container_obstacles(container["record"])
+        for container in containers
+        if container["engine"] == "docker" and container["uid"] == 0
+        if isinstance(container["record"], Mapping) and not is_unreadable(container["record"])
+    }
+    return {name: " and ".join(obstacles) for name, obstacles in sorted(found.items()) if obstacles}
 
 
 def _running(containers: Any) -> tuple[str, ...]:

@@ -47,17 +47,32 @@ def moving_keys(
         asked = _at(settings, path)
         if isinstance(asked, Absent):
             asked = _of_profile(dotted, profile, now)
-        permitted = allow == "move_data" or isinstance(asked, Absent) or same(asked, now)
+        moves = not isinstance(asked, Absent) and not same(asked, now)
+        obstacle = _obstacle(engine, dotted, asked, allow) if moves else None
+        permitted = obstacle is None
         if permitted and not isinstance(asked, Absent):
             kept[dotted] = asked
-        elif in_file and allow != "move_data":
+        elif in_file and (allow != "move_data" or obstacle is not None):
             kept[dotted] = now
-        if not permitted:
-            withheld[dotted] = (
-                "it leaves images, volumes and containers behind in the old place, which needs "
-                f"docker_engine_allow: move_data (found {allow}); it was not written"
-            )
+        if obstacle is not None:
+            withheld[dotted] = f"{obstacle}; it was not written"
     return kept, withheld
+
+
+def _obstacle(engine: Engine, dotted: str, asked: Any, allow: str) -> str | None:
+    """Why the key is not changed, or ``None``."""
+    if allow != "move_data":
+        return (
+            "it leaves images, volumes and containers behind in the old place, which needs "
+            f"docker_engine_allow: move_data (found {allow})"
+        )
+    if dotted == "userns-remap" and asked and engine.refused_by_remap:
+        found = ", ".join(f"{name} ({reason})" for name, reason in engine.refused_by_remap.items())
+        return (
+            f"a remapped engine refuses containers that run now: {found}; stop them, or run them with "
+            "--userns=host"
+        )
+    return None
 
 
 def without_moving_keys(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -91,6 +91,7 @@ def test_an_open_port_is_an_error_and_a_move_of_data_is_withheld(posture: dict[s
     with pytest.raises(AnsibleFilterError, match="found tcp://0.0.0.0:2375 without"):
         docker_engine_wanted(posture, settings={"hosts": ["fd://", "tcp://0.0.0.0:2375"]})
     assert list(docker_engine_wanted(posture, profile="strict")["pending"]) == ["userns-remap"]
+    posture["containers"] = []
     wanted = docker_engine_wanted(posture, profile="strict", allow="move_data")
     assert wanted["keys"]["userns-remap"] == "default"
 
@@ -244,3 +245,14 @@ def test_check_mode_says_what_would_be(posture: dict[str, Any]) -> None:
     activated = {"pending": [{"key": "icc", "reason": "web runs"}], "settled": ["log-opts"]}
     verdict = _verdict(posture, {"icc": False}, activated=activated, predicted=True)
     assert verdict == {"in_force": ["log-opts"], "pending": {"icc": "web runs"}, "failed": {}}
+
+
+def test_remapping_is_withheld_while_a_privileged_container_runs(posture: dict[str, Any]) -> None:
+    for container in posture["containers"]:
+        container["record"]["privileged"] = container["name"] == "agent"
+    wanted = docker_engine_wanted(posture, settings={"userns-remap": "default"}, allow="move_data")
+    assert "agent (it is privileged)" in wanted["pending"]["userns-remap"]
+    assert "userns-remap" not in wanted["keys"]
+    posture["containers"] = [entry for entry in posture["containers"] if entry["name"] != "agent"]
+    wanted = docker_engine_wanted(posture, settings={"userns-remap": "default"}, allow="move_data")
+    assert wanted["keys"]["userns-remap"] == "default"

@@ -92,3 +92,12 @@ def test_the_image_store_is_a_move_and_other_features_are_not() -> None:
     assert _moves(settings=asked) == ({}, {STORE: _moves(settings=asked)[1][STORE]})
     assert _moves(settings=asked, allow="move_data") == ({STORE: True}, {})
     assert _moves({"features": {"containerd-snapshotter": True}}, settings=asked) == ({STORE: True}, {})
+
+
+def test_a_remapping_that_a_running_container_would_not_survive_is_withheld() -> None:
+    engine = replace(ENGINE, settings={}, flags={}, refused_by_remap={"agent": "it is privileged"})
+    options: dict[str, Any] = {"profile": "baseline", "unmanaged": (), "allow": "move_data"}
+    kept, withheld = moving_keys(engine, settings={REMAP: "default", "data-root": "/srv"}, **options)
+    assert kept == {"data-root": "/srv"}
+    assert "refuses containers that run now: agent (it is privileged)" in withheld[REMAP]
+    assert moving_keys(engine, settings={REMAP: ""}, **options) == ({REMAP: ""}, {})
