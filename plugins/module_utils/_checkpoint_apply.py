@@ -43,6 +43,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service
     DockerServiceError,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import UserFileError
 
 __all__ = ["Applied", "apply", "touches_docker"]
 
@@ -93,7 +94,11 @@ def apply(
     for path in changed:
         if docker and path == DOCKER_FILE:
             continue
-        _put(path, wanted, contents)
+        try:
+            _put(path, wanted, contents)
+        except UserFileError as error:
+            applied.reasons.append(str(error))  # it is the user's own; nothing else waits for it
+            continue
         applied.actions.append(f"{path}: {_verb(wanted, found, path)}")
     _put_attributes(wanted, applied)
     if any(path.startswith(_UNIT_DIRECTORIES) for path in changed):

@@ -26,6 +26,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sta
     FileState,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
+    UserFileError,
     owner_of_path,
     primary_group,
     read_file_as,
@@ -72,8 +73,14 @@ def capture_file(path: str, *, limit: int) -> tuple[FileState, Optional[bytes]]:
 
 
 def _capture_as(uid: int, path: str, limit: int) -> tuple[FileState, Optional[bytes]]:
-    """A user's own file, as that user; its extended attributes stay with it when it is replaced."""
-    found = read_file_as(uid, primary_group(uid), path, limit)
+    """A user's own file, as that user; its extended attributes stay with it when it is replaced.
+
+    No user can stop a run or a restore by what they put there: what cannot be read is noted, and left.
+    """
+    try:
+        found = read_file_as(uid, primary_group(uid), path, limit)
+    except UserFileError as error:
+        return FileState("unreadable", target=str(error)), None
     if found is None:
         return ABSENT, None
     checksum = hashlib.sha256(found.content).hexdigest()

@@ -151,6 +151,10 @@ def _undo_file(
 def _undo_run(
     path: str, base: Optional[_Version], current: _Version, target: _Version, *, is_ledger: bool
 ) -> tuple[_Version, list[str]]:
+    if target.state.kind == "unreadable":
+        return current, []
+    if current.state.kind == "unreadable":
+        return target, [f"it cannot be read: {current.state.target}"]
     if base is None or same_file(current.state, target.state) or same_file(base.state, current.state):
         return target, []
     if same_file(base.state, target.state):

@@ -119,7 +119,10 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class FileState:
-    """A file. `kind`: absent, file, link, directory, socket, other; `attributes`: extended, base64."""
+    """A file. `kind`: absent, file, link, directory, socket, other, or unreadable (`target` says why).
+
+    :ivar attributes: extended ones, in base64
+    """
 
     kind: str
     sha256: Optional[str] = None
@@ -134,8 +137,8 @@ class FileState:
         """For a message: what it is, without its content."""
         if self.kind == "absent":
             return "absent"
-        if self.kind == "link":
-            return f"link to {self.target}"
+        if self.kind in ("link", "unreadable"):
+            return f"{self.kind}: {self.target}"
         content = f", sha256 {self.sha256[:12]}" if self.sha256 else ""
         return f"{self.kind}, mode {self.mode or 0:04o}, owner {self.uid}:{self.gid}{content}"
 
@@ -256,7 +259,7 @@ def same_file(wanted: FileState, found: FileState) -> bool:
 
 
 def _file(wanted: FileState, found: FileState) -> Optional[tuple[str, str]]:
-    if same_file(wanted, found):
+    if same_file(wanted, found) or "unreadable" in (wanted.kind, found.kind):
         return None
     then, now = wanted.describe(), found.describe()
     return (then, now) if then != now else (f"{then}, with other extended attributes", now)

@@ -62,8 +62,10 @@ class CheckpointHost:
     def commit(self, run: str = "one", **options: Any) -> dict[str, Any]:
         return commit_checkpoint(self.transaction(run), None, **options)
 
-    def restore(self, name: str, run: str = "one", **options: Any) -> dict[str, Any]:
-        return restore(self.transaction(run), name, **options)
+    def restore(
+        self, name: str, run: str = "one", *, controller: str = "laptop", **options: Any
+    ) -> dict[str, Any]:
+        return restore(self.transaction(run, controller=controller), name, **options)
 
     def content(self) -> dict[str, tuple[int, bytes]]:
         """Mode and content of every file below `etc`."""

@@ -7,11 +7,27 @@ from __future__ import annotations
 import json
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.bulkhead.hardening.plugins.module_utils import (
+    _checkpoint_commit,
+    _checkpoint_open,
+    _checkpoint_restore,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_apply import Applied
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_open import (
+    OpenRequest,
+    open_checkpoint,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import CheckpointError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._run_lock import RunLocked
 from unit.checkpoint_host import LEDGER, CheckpointHost
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -188,3 +204,174 @@ def test_too_large_and_no_space_are_said_before_anything_is_written(
         host.open()
     assert not (host.state / "checkpoints").exists()
     assert not (host.state / "run.lock").exists()
+
+
+def test_what_did_not_come_back_is_named_and_tried_again_by_the_next_run(
+    host: CheckpointHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = host.content()
+    identifier = host.open()["id"]
+    host.write("a.json", "{}")
+    with monkeypatch.context() as patch:
+        patch.setattr(_checkpoint_restore, "apply", lambda *_arguments, **_options: Applied())
+        with pytest.raises(
+            CheckpointError, match=r"a.json: file, mode .*, should be file, mode .*tries again"
+        ):
+            host.restore(identifier)
+    assert host.open("next", gone=["one"])["recovered"]["checkpoints"] == [identifier]
+    assert host.content() == before
+
+
+def test_a_restore_has_its_space_reserved(host: CheckpointHost) -> None:
+    identifier = host.open()["id"]
+    reserve = host.state / "checkpoints" / identifier / "reserve"
+    assert reserve.stat().st_blocks * 512 >= 256 * 1024
+    host.restore(identifier)
+    assert not reserve.exists()
+
+
+def test_what_an_interrupted_write_left_goes_and_what_was_there_stays(host: CheckpointHost) -> None:
+    host.write(".a.json.abcd1234", "an admin's")
+    before = host.content()
+    host.open()
+    host.write(".a.json.efgh5678", "left by a write")
+    host.write("a.json.bak", "somebody else's")
+    host.restore("last")
+    after = host.content()
+    assert after.pop("a.json.bak")
+    assert after == before
+
+
+def test_another_run_is_refused_while_one_is_open(host: CheckpointHost) -> None:
+    identifier = host.open()["id"]
+    with pytest.raises(RunLocked, match="run one of ops on laptop"):
+        host.open("two", controller="ci")
+    with pytest.raises(RunLocked):
+        host.restore(identifier, "two", controller="ci")
+    assert host.commit()["id"] == identifier
+
+
+def test_only_closed_checkpoints_are_pruned(host: CheckpointHost) -> None:
+    host.run({"a.json": "{}"})
+    identifier = host.open("two")["id"]
+    host.write("b.conf", "x")
+    assert len(_checkpoint_commit.prune(host.transaction("two"), 0)["pruned"]) == 1
+    listed = _checkpoint_commit.list_checkpoints(host.transaction("two"))
+    assert [entry["id"] for entry in listed] == ["baseline", identifier]
+
+
+def test_a_damaged_checkpoint_is_listed_with_its_reason_and_stops_the_next_run(host: CheckpointHost) -> None:
+    identifier = host.run({"a.json": "{}"})
+    (host.state / "checkpoints" / identifier / "manifest.json").write_text("{")
+    listed = _checkpoint_commit.status(host.transaction())["checkpoints"]
+    assert [(entry["id"], entry["status"]) for entry in listed] == [
+        (identifier, "damaged"),
+        ("baseline", "baseline"),
+    ]
+    with pytest.raises(CheckpointError, match="it is damaged.*Remove .* to give this checkpoint up"):
+        host.open("two")
+
+
+def test_a_restored_checkpoint_is_not_restored_again_by_another_run(host: CheckpointHost) -> None:
+    identifier = host.run({"a.json": "{}"})
+    host.restore("last", "two")
+    with pytest.raises(
+        CheckpointError, match=f"found {identifier}, which is rolled_back already; accepted are"
+    ):
+        host.restore(identifier, "three")
+
+
+class Containers:
+    """An engine with one container, as `open` finds it; `health` is what the check says later."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, ran: bool) -> None:
+        self.problems: list[str] = []
+        self.asked: list[list[Any]] = []
+        running = [{"id": "c1", "name": "web", "pid": 7, "start_ticks": 9}] if ran else []
+        monkeypatch.setattr(_checkpoint_open, "_containers", lambda *_arguments: (running, ran))
+        monkeypatch.setattr(_checkpoint_commit, "engine_health", self.health)
+        monkeypatch.setattr(_checkpoint_commit, "engines_there", lambda _transaction: ["docker"])
+
+    def health(self, _system: Any, *, before: list[Any], **_options: Any) -> list[str]:
+        self.asked.append([(entry["name"], entry["expected"]) for entry in before])
+        return self.problems
+
+
+def test_a_host_that_is_not_well_is_not_committed(
+    host: CheckpointHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Containers(monkeypatch, ran=True)
+    before = host.content()
+    opened = open_checkpoint(host.transaction(), OpenRequest(host.managed(engines=("docker",))))
+    host.write("a.json", "{}")
+    engine.problems = ["container web ran before and does not run any more"]
+    with pytest.raises(CheckpointError, match="The health check failed: container web ran before"):
+        host.commit()
+    monkeypatch.setattr(_checkpoint_restore, "apply", _apply_files)
+    host.restore(opened["id"])
+    assert host.content() == before
+    assert engine.asked == [[("web", "running")]]
+
+
+def _apply_files(*arguments: Any, **options: Any) -> Applied:
+    return _APPLY(*arguments, **{**options, "engines": ()})
+
+
+_APPLY = _checkpoint_restore.apply
+
+
+def test_a_container_that_the_run_may_stop_is_not_missed(
+    host: CheckpointHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Containers(monkeypatch, ran=True)
+    open_checkpoint(host.transaction(), OpenRequest(host.managed(engines=("docker",))))
+    host.commit(may_stop=["web"])
+    assert engine.asked == [[("web", "any")]]
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A directory that other users can enter, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def own(host: CheckpointHost, reachable: Path) -> Path:
+    """A managed file in the home of a user."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can act as another user")
+    home = reachable / "home"
+    home.mkdir()
+    path = home / "containers.conf"
+    path.write_text("theirs")
+    for place in (home, path):
+        os.chown(place, NOBODY, NOBODY)
+    host.names.append(str(path))
+    return path
+
+
+def test_a_user_s_file_is_put_back_as_that_user(host: CheckpointHost, own: Path) -> None:
+    identifier = host.open()["id"]
+    own.write_text("by the run")
+    host.restore(identifier)
+    status = own.lstat()
+    assert (own.read_text(), status.st_uid, stat.S_ISREG(status.st_mode)) == ("theirs", NOBODY, True)
+
+
+def test_a_user_s_link_is_not_followed_and_stops_nothing(host: CheckpointHost, own: Path) -> None:
+    before = host.content()
+    secret = host.path("secret")
+    identifier = host.open()["id"]
+    secret.write_text("root's")
+    own.unlink()
+    own.symlink_to(secret)
+    host.write("a.json", "{}")
+    outcome = host.restore(identifier)
+    assert [conflict["path"] for conflict in outcome["conflicts"]] == [str(own)]
+    assert own.is_symlink() and secret.read_text() == "root's"
+    secret.unlink()
+    assert host.content() == before
+    host.open("two")
+    host.commit("two")
