@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from glob import escape
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -125,12 +126,18 @@ def _current(found: Mapping[str, Any]) -> CurrentFile:
     )
 
 
+def _patterns(file: Mapping[str, Any], plan: FilePlan) -> list[str]:
+    """The secret keys: those that are named now, and those that were named when they were set."""
+    entries = (*plan.current.keys, *plan.entries)
+    return [*(file["secret"] or []), *(escape(".".join(entry.key)) for entry in entries if entry.secret)]
+
+
 def _plan_text(files: Sequence[Mapping[str, Any]], plans: Sequence[FilePlan]) -> str:
     """The plan as the module takes it."""
     secrets: set[str] = set()
     for file, plan in zip(files, plans):
         if plan.text is not None:
-            secrets.update(secret_texts(FORMATS[file["format"]](plan.text).value, file["secret"] or []))
+            secrets.update(secret_texts(FORMATS[file["format"]](plan.text).value, _patterns(file, plan)))
     return json.dumps(
         {
             "texts": [
@@ -157,11 +164,11 @@ def _outcome(
     changed = any(plan.changed for plan in plans)
     outcome: dict[str, Any] = {
         "changed": changed,
-        "files": [_file_outcome(plan, file["secret"] or [], time) for file, plan in zip(files, plans)],
+        "files": [_file_outcome(plan, _patterns(file, plan), time) for file, plan in zip(files, plans)],
     }
     if changed:
         outcome["diff"] = [
-            diff_of(plan, file["secret"] or []) for file, plan in zip(files, plans) if plan.changed
+            diff_of(plan, _patterns(file, plan)) for file, plan in zip(files, plans) if plan.changed
         ]
     return outcome
 

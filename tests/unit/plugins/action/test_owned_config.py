@@ -27,11 +27,21 @@ class Operator:
         self.output = ""
 
     def run(self, file: dict[str, Any], *arguments: str, validate: list[str] | None = None) -> dict[str, Any]:
+        return self.run_files([{"path": str(self.file), **file}], *arguments, validate=validate)
+
+    @property
+    def module_calls(self) -> int:
+        """How many modules the last run, at -vvv, ran on the host."""
+        return self.output.count("Using module file ")
+
+    def run_files(
+        self, files: list[dict[str, Any]], *arguments: str, validate: list[str] | None = None
+    ) -> dict[str, Any]:
         task = {
             "bulkhead.hardening.owned_config": {
                 "owner": "tester",
                 "state_directory": str(self.state),
-                "files": [{"path": str(self.file), **file}],
+                "files": files,
                 "validate": validate or [],
             }
         }
@@ -125,3 +135,110 @@ def test_a_file_s_own_validator_decides(operator: Operator, arguments: list[str]
     failed = operator.run({"keys": {"icc": False}, "validate": own}, *arguments)
     assert "refuses the new content" in failed["msg"]
     assert operator.file.read_text() == "{}"
+
+
+# format -> content, and what is wanted; every text with hunter in it is a secret
+FILES: dict[str, tuple[str, dict[str, Any]]] = {
+    "json": (
+        '{\n\t"labels": ["a"],\n"registry": "http://u:hunter1@r" }\n',
+        {"keys": {"icc": False, "http-proxy": "http://u:hunter2@x", "registry": "http://u:hunter3@r"}},
+    ),
+    "toml": (
+        "# the admin's\n[containers]\nenv = [ 'TOKEN=hunter4', ] # c\n",
+        {
+            "keys": {"containers": {"env": ["TOKEN=hunter5"]}, "engine": {"mine": "hunter6"}},
+            "secret": ["*.mine"],
+        },
+    ),
+    "yaml": (
+        "# the admin's\nhttp_output:\n    url:  https://u:hunter7@h # c\n    list:\n    - a\n",
+        {
+            "keys": {"http_output": {"url": "https://u:hunter8@h"}},
+            "lists": [{"key": ["http_output", "list"], "elements": ["https://u:hunter9@h"]}],
+        },
+    ),
+    "keyfile": (
+        "[Service]\n; the admin's\nEnvironment = HTTP_PROXY=http://u:hunter10@p  \n",
+        {"lists": [{"key": ["Service", "Environment"], "elements": ["API=hunter11"]}]},
+    ),
+    "lines": ("# rules\n-w /a\n", {"lists": [{"key": ["lines"], "elements": ["-w http://u:hunter12@x"]}]}),
+}
+
+
+@pytest.fixture
+def files(operator: Operator) -> list[dict[str, Any]]:
+    wanted = []
+    for format_name, (content, options) in FILES.items():
+        path = operator.file.with_name(f"file.{format_name}")
+        path.write_text(content, encoding="utf-8")
+        wanted.append({"path": str(path), "format": format_name, **options})
+    return wanted
+
+
+def _contents(files: list[dict[str, Any]]) -> list[str]:
+    return [Path(file["path"]).read_text(encoding="utf-8") for file in files]
+
+
+def test_files_of_every_format_in_one_call_and_no_secret_in_any_output(
+    operator: Operator, files: list[dict[str, Any]]
+) -> None:
+    before = _contents(files)
+    predicted = operator.run_files(files, "--check", "-vvv")
+    assert "hunter" not in operator.output
+    assert operator.module_calls == 1
+    assert _contents(files) == before
+
+    done = operator.run_files(files, "-vvv")
+    assert "hunter" not in operator.output
+    assert operator.module_calls == 2
+    assert done["diff"] == predicted["diff"]
+    assert all(file["changed"] for file in done["files"])
+    assert all(f"hunter{number}" in "".join(_contents(files)) for number in (2, 3, 5, 6, 8, 9, 11, 12))
+
+    for arguments in (["--check", "-vvv"], ["-vvv"]):
+        again = operator.run_files(files, *arguments)
+        assert not again["changed"]
+        assert operator.module_calls == 1
+        assert "hunter" not in operator.output
+
+    bare = [{"path": file["path"], "format": file["format"]} for file in files]
+    assert operator.run_files(bare, "-vvv")["changed"]
+    assert "hunter" not in operator.output
+    assert _contents(files) == before
+
+
+@pytest.mark.parametrize("arguments", [["--check"], []])
+def test_a_validator_that_repeats_the_file_gives_no_secret_away(
+    operator: Operator, files: list[dict[str, Any]], arguments: list[str]
+) -> None:
+    for file in files:
+        failed = operator.run_files(
+            [file], "-vvv", *arguments, validate=["/usr/bin/awk", "{ print } END { exit 1 }", "%s"]
+        )
+        assert "refuses the new content" in failed["msg"]
+        assert "hunter" not in operator.output
+
+
+def test_an_element_s_result_is_told(operator: Operator) -> None:
+    operator.file.write_text('{"dns": ["::1"]}')
+    done = operator.run({"lists": [{"key": ["dns"], "elements": ["::2"]}]})
+    [file] = done["files"]
+    assert file["keys"] == [{"key": ["dns"], "why": "set", "gone": False, "element": "::2"}]
+    assert [(entry["key"], entry["element"]) for entry in file["owned"]] == [(["dns"], "::2")]
+    assert 'dns[]: "::2"' in done["diff"][0]["after"]
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ({"format": "toml", "keys": {"a": None}}, "a: TOML has no way to write null"),
+        ({"format": "keyfile", "keys": {"a": {"b": True}}}, "a.b: accepted is a text"),
+        ({"format": "lines", "keys": {"a": 1}}, "one key, lines, with a list"),
+        ({"keys": {"a": [1]}, "lists": [{"key": ["a"], "elements": [2]}]}, "a: it is named twice"),
+        ({"format": "ini"}, "value of format must be one of"),
+    ],
+)
+def test_a_wish_that_cannot_be_had_is_named(operator: Operator, file: dict[str, Any], reason: str) -> None:
+    failed = operator.run(file)
+    assert reason in failed["msg"]
+    assert not operator.file.exists()
