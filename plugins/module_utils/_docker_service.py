@@ -18,6 +18,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects
     EngineState,
     RunningContainer,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_start_check import start_problems
 from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_records import container_name
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
@@ -83,6 +84,14 @@ class DockerService:
             return read_service(self._system, UNIT)
         except PortError as error:
             raise DockerServiceError(f"{UNIT}: {error}") from error
+
+    def refuse_bad_start(self) -> None:
+        """Raise `DockerServiceError` when the engine would not come up again; it runs on untouched then."""
+        problems = start_problems(self._system, self.service().command)
+        if problems:
+            raise DockerServiceError(
+                f"the engine would not start again, and was not stopped: {'; '.join(problems)}"
+            )
 
     def command_differs(self) -> bool:
         """Whether the unit's next start has another command line than the running daemon."""

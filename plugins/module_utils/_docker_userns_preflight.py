@@ -11,6 +11,7 @@ containers that are privileged or share a namespace of the host unless they name
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_records import (
@@ -57,13 +58,13 @@ def userns_preflight(system: System, *, socket: str) -> dict[str, Any]:
     }
 
 
-def container_obstacles(record: dict[str, Any]) -> list[str]:
+def container_obstacles(record: Mapping[str, Any]) -> list[str]:
     """Why a container does not work with remapping as it is; from the posture's `record` of it."""
     if record["userns_mode"] == "host":
         return []
     obstacles = ["it is privileged"] if record["privileged"] else []
-    shared = {"network": "network_mode", "PID": "pid_mode", "IPC": "ipc_mode", "UTS": "uts_mode"}
-    refused = [name for name in ("network", "PID") if record[shared[name]] == "host"]
+    shared = {"network": "network_mode", "PID": "pid_mode"}
+    refused = [name for name, member in shared.items() if record[member] == "host"]
     return obstacles + [f"it shares the host's {name} namespace" for name in refused]
 
 

@@ -61,6 +61,9 @@ class ScriptedService(DockerService):
     def start_containers(self, containers: Iterable[RunningContainer]) -> None:
         self.steps += [f"start {container.name}" for container in containers]
 
+    def refuse_bad_start(self) -> None:
+        self.steps.append("check the start")
+
     def prove_none_left(self) -> None:
         self.steps.append("prove none left")
 
@@ -88,6 +91,7 @@ def test_live_restore_is_awaited_before_the_restart() -> None:
         "reload",
         "await answer",
         "await live-restore",
+        "check the start",
         "restart",
         "await answer",
     ]
@@ -110,6 +114,7 @@ def test_containers_are_stopped_by_name_and_those_that_can_are_started_again() -
     service = ScriptedService()
     act(service, STOPPING)
     assert service.steps == [
+        "check the start",
         "stop web",
         "stop job",
         "prove none left",
