@@ -54,8 +54,10 @@ class Host:
             facts=self.ledger.files.get(PATH),
         )
 
-    def merge(self, keys: dict[str, Any], at_least: Any = (), owner: Owner = OWNER) -> FilePlan:
-        wanted = WantedKeys.from_options(keys, at_least)
+    def merge(
+        self, keys: dict[str, Any], at_least: Any = (), owner: Owner = OWNER, lists: Any = ()
+    ) -> FilePlan:
+        wanted = WantedKeys.from_options(keys, at_least, lists)
         plan = decide(self.read(), wanted, owner=owner, format_name="json")
         files = {} if plan.text is None else {PATH: OwnedFile(plan.created, _sha256(plan.text))}
         written = self.ledger.with_keys(plan.entries).settled(
@@ -213,7 +215,7 @@ def test_a_path_through_another_value_is_refused() -> None:
 
 
 def test_an_unknown_format_is_refused() -> None:
-    with pytest.raises(MergeError, match="known are: json"):
+    with pytest.raises(MergeError, match="known are: json, keyfile, lines, toml, yaml"):
         decide(Host("").read(), WantedKeys({}), owner=OWNER, format_name="xml")
 
 
@@ -275,3 +277,135 @@ def test_an_entry_s_own_value_is_recognised_by_type() -> None:
     entry = OwnedKey("o", PATH, ("a",), {"absent_from": 1}, True, "", "", "")
     assert entry.made(True)
     assert not entry.made(1)
+
+
+OTHER = Owner("other", "other", "1")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "other_key"),
+    [
+        ({"a": 1}, {"a": {"b": 1}}, "a"),
+        ({"a": [1]}, {"a": {"b": 1}}, "a"),
+        ({"a": {"b": 1}}, {"a": [1]}, "a.b"),
+        ({"a": {}}, {"a": {"b": 1}}, "a"),
+        ({"a": {"b": {"c": 1}}}, {"a": {"b": 2}}, "a.b.c"),
+    ],
+)
+def test_an_owner_of_a_part_or_of_the_whole_is_an_error_that_names_both(
+    first: dict[str, Any], second: dict[str, Any], other_key: str
+) -> None:
+    host = Host("{}")
+    host.merge(first)
+    text = host.text
+    with pytest.raises(
+        MergeError, match=rf"other and docker_engine want different values for {other_key}|an object has"
+    ):
+        host.merge(second, owner=OTHER)
+    assert host.text == text
+
+
+def test_owners_of_neighbours_do_not_disturb_each_other() -> None:
+    host = Host("{}")
+    host.merge({"a": {"b": 1}})
+    host.merge({"a": {"c": 2}}, owner=OTHER)
+    host.merge({})
+    assert host.document == {"a": {"c": 2}}
+    host.merge({}, owner=OTHER)
+    assert host.text == "{}"
+
+
+def _lists(*elements: Any, mode: str = "additive") -> list[dict[str, Any]]:
+    return [{"key": ["dns"], "mode": mode, "elements": list(elements)}]
+
+
+def test_an_additive_list_keeps_what_others_added_and_gives_back_only_ours() -> None:
+    host = Host('{"dns": ["::1"]}')
+    host.merge({}, lists=_lists("::1", "::2"))
+    assert [entry.set for entry in host.ledger.keys] == ["::2"]
+    host.text = '{"dns": ["::1", "::2", "::3"]}'
+    assert not host.merge({}, lists=_lists("::1", "::2")).changed
+    host.merge({})
+    assert host.document == {"dns": ["::1", "::3"]}
+
+
+def test_an_element_that_somebody_removed_is_drift_and_comes_back() -> None:
+    host = Host("{}")
+    host.merge({}, lists=_lists("::1", "::2"))
+    host.text = '{"dns": ["::1"]}'
+    plan = host.merge({}, lists=_lists("::1", "::2"))
+    assert [(change.after, change.why, change.element) for change in plan.changes] == [("::2", "drift", True)]
+    host.merge({})
+    assert host.document == {}
+
+
+def test_an_authoritative_list_is_set_whole() -> None:
+    host = Host('{"dns": ["::1"]}')
+    host.merge({}, lists=_lists("::2", mode="authoritative"))
+    assert host.document == {"dns": ["::2"]}
+    host.merge({})
+    assert host.text == '{"dns": ["::1"]}'
+
+
+def test_a_list_may_change_its_mode() -> None:
+    host = Host('{"dns": ["::1"]}')
+    host.merge({}, lists=_lists("::2"))
+    host.merge({}, lists=_lists("::3", mode="authoritative"))
+    assert host.document == {"dns": ["::3"]}
+    host.merge({}, lists=_lists("::4"))
+    assert host.document == {"dns": ["::1", "::4"]}
+    host.merge({})
+    assert host.text == '{"dns": ["::1"]}'
+
+
+def test_two_owners_add_to_one_list_and_none_may_have_it_whole() -> None:
+    host = Host("{}")
+    host.merge({}, lists=_lists("::1"))
+    host.merge({}, lists=_lists("::2"), owner=OTHER)
+    with pytest.raises(MergeError, match="dns: other and docker_engine want different values for this key"):
+        host.merge({}, lists=_lists("::2", mode="authoritative"), owner=OTHER)
+    host.merge({})
+    assert host.document == {"dns": ["::2"]}
+    host.merge({}, owner=OTHER)
+    assert host.text == "{}"
+
+
+def test_a_list_that_another_owns_whole_takes_no_further_elements() -> None:
+    host = Host("{}")
+    host.merge({"dns": ["::1"]})
+    with pytest.raises(MergeError, match="dns: other and docker_engine"):
+        host.merge({}, lists=_lists("::2"), owner=OTHER)
+    assert not host.merge({}, lists=_lists("::1"), owner=OTHER).changed
+
+
+def test_elements_want_a_list() -> None:
+    with pytest.raises(MergeError, match="dns: a list has to stand here"):
+        Host('{"dns": "::1"}').merge({}, lists=_lists("::2"))
+
+
+def test_an_unknown_mode_and_a_key_named_twice_are_refused() -> None:
+    with pytest.raises(MergeError, match="lists: mode: found 'merge', accepted are: additive, authoritative"):
+        WantedKeys.from_options({}, [], _lists(mode="merge"))
+    for keys in ({"dns": {"x": 1}}, {"dns": []}):
+        with pytest.raises(MergeError, match="lists: dns: it is named twice"):
+            WantedKeys.from_options(keys, [], _lists("::1"))
+    with pytest.raises(MergeError, match="at_least: dns: lists names it too"):
+        WantedKeys.from_options({}, [{"key": ["dns"], "value": 1, "weak": [2]}], _lists("::1"))
+
+
+def test_the_way_a_value_was_written_comes_back() -> None:
+    host = Host('{"mtu": 1.50e3, "log-opts": { }}')
+    host.merge({"mtu": 1400, "log-opts": {"max-size": "1m"}})
+    host.merge({"mtu": 1300, "log-opts": {"max-file": "3"}})
+    host.merge({})
+    assert host.text == '{"mtu": 1.50e3, "log-opts": { }}'
+
+
+def test_a_file_that_was_being_written_when_the_power_went_is_still_ours() -> None:
+    host = Host(None)
+    host.merge({"icc": False})
+    facts = host.ledger.files[PATH]
+    interrupted = OwnedFile(True, "of another text", next_sha256=facts.sha256)
+    host.ledger = Ledger(host.ledger.keys, {PATH: interrupted})
+    host.merge({})
+    assert host.text is None
