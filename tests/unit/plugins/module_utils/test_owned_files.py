@@ -31,7 +31,9 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._owned_files im
     write_files,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import primary_group
 
+NOBODY = 65534  # an account that every system has
 ACCEPTING = Validator(System(), [])
 
 
@@ -307,3 +309,105 @@ def test_a_file_s_own_validator_judges_that_file_alone(store: LedgerStore, targe
     assert other.read_text() == "new"
     with pytest.raises(OwnedFileError, match="/bin/false refuses the new content"):
         _write(store, _new(target, "new"), validator=validator)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away, and sets a security context")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("user.origin", b"admin"),
+        ("trusted.origin", b"admin"),
+        ("security.selinux", b"system_u:object_r:container_config_t:s0\x00"),
+        # acl(5), version 2: user::rw-, user:1234:r--, group::r--, mask::r--, other::---
+        (
+            "system.posix_acl_access",
+            bytes.fromhex(
+                "0200000001000600ffffffff02000400d204000004000400ffffffff10000400ffffffff20000000ffffffff"
+            ),
+        ),
+    ],
+)
+def test_every_attribute_is_kept(store: LedgerStore, target: Path, name: str, value: bytes) -> None:
+    os.chown(target, 1234, 4321)
+    target.chmod(0o640)
+    try:
+        os.setxattr(target, name, value)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            pytest.skip(f"this file system has no {name}")
+        raise
+    mode = target.stat().st_mode
+    _write(store, _new(target, "new"))
+    assert os.getxattr(target, name) == value
+    assert (target.stat().st_uid, target.stat().st_gid, target.stat().st_mode) == (1234, 4321, mode)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+class TestUserFile:
+    """A file below a directory that a user can write."""
+
+    @pytest.fixture
+    def theirs(self, tmp_path: Path) -> Path:
+        for directory in (tmp_path, *tmp_path.parents):
+            if str(directory).startswith("/tmp/"):
+                directory.chmod(directory.stat().st_mode | 0o011)
+        home = tmp_path / "home"
+        home.mkdir()
+        path = home / "containers.conf"
+        path.write_text("old")
+        path.chmod(0o600)
+        for owned in (home, path):
+            os.chown(owned, NOBODY, primary_group(NOBODY))
+        return path
+
+    def test_it_is_read_and_written_as_the_user_and_the_ledger_stays_root_s(
+        self, store: LedgerStore, theirs: Path
+    ) -> None:
+        assert read_file(str(theirs))["text"] == "old"
+        _write(store, _new(theirs, "new"))
+        assert theirs.read_text() == "new"
+        assert (theirs.stat().st_uid, stat.S_IMODE(theirs.stat().st_mode)) == (NOBODY, 0o600)
+        assert Path(store.path).stat().st_uid == 0
+        _write(store, _new(theirs, None), entries=(), released={_entry(theirs).id})
+        assert not theirs.exists()
+        _write(store, _new(theirs, "again", created=True))
+        assert theirs.stat().st_uid == NOBODY
+
+    def test_a_link_to_a_file_of_root_s_is_neither_read_nor_written(
+        self, store: LedgerStore, theirs: Path, target: Path
+    ) -> None:
+        planned = _new(theirs, "new")
+        theirs.unlink()
+        theirs.symlink_to(target)
+        with pytest.raises(BulkheadError, match="symbolic link"):
+            read_file(str(theirs))
+        with pytest.raises(BulkheadError, match=r"symbolic link.*Nothing was changed"):
+            _write(store, planned)
+        assert target.read_text() == "old"
+        assert store.read() == Ledger()
+
+    def test_a_link_swapped_in_after_the_last_look_changes_nothing_of_root_s(
+        self, store: LedgerStore, theirs: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        planned = _new(theirs, "new")
+        settle = LedgerStore.write
+
+        def swap_then_write(self: LedgerStore, ledger: Ledger) -> None:
+            theirs.unlink(missing_ok=True)
+            theirs.symlink_to(target)
+            monkeypatch.undo()
+            settle(self, ledger)
+
+        monkeypatch.setattr(LedgerStore, "write", swap_then_write)
+        with pytest.raises(BulkheadError, match=r"Nothing was changed"):
+            _write(store, planned)
+        assert target.read_text() == "old"
+        assert theirs.is_symlink()
+        assert store.read().keys == ()
+
+    def test_the_validator_sees_the_new_text(self, store: LedgerStore, theirs: Path) -> None:
+        with pytest.raises(OwnedFileError, match="refuses the new content"):
+            _write(store, _new(theirs, "new"), validator=Validator(System(), ["/bin/grep", "old", "%s"]))
+        assert theirs.read_text() == "old"
+        _write(store, _new(theirs, "new"), validator=Validator(System(), ["/bin/grep", "-q", "new", "%s"]))
+        assert theirs.read_text() == "new"
