@@ -60,7 +60,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _act(
         self, options: Mapping[str, Any], plans: Sequence[FilePlan], variables: dict[str, Any]
     ) -> dict[str, Any]:
-        if not any(plan.changes or plan.released for plan in plans):
+        if not _writes(plans):
             return {}
         if not self._task.check_mode:
             return self._call(options, "write", variables, _plan_text(options["files"], plans))
@@ -158,12 +158,18 @@ def _plan_text(files: Sequence[Mapping[str, Any]], plans: Sequence[FilePlan]) ->
     )
 
 
+def _writes(plans: Sequence[FilePlan]) -> bool:
+    """Whether anything is written: a file, or the ledger alone where a key that somebody edited is let go."""
+    return any(plan.changes or plan.released for plan in plans)
+
+
 def _outcome(
     files: Sequence[Mapping[str, Any]], plans: Sequence[FilePlan], time: str | None
 ) -> dict[str, Any]:
     changed = any(plan.changed for plan in plans)
     outcome: dict[str, Any] = {
         "changed": changed,
+        "writes": _writes(plans),
         "files": [_file_outcome(plan, _patterns(file, plan), time) for file, plan in zip(files, plans)],
     }
     if changed:

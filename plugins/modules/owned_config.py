@@ -188,6 +188,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+writes:
+  description:
+    - Whether a run writes anything. It does without a change of a file where a key that somebody edited since
+      is let go, which only the ledger knows.
+  returned: success
+  type: bool
 files:
   description: What became of each file, in the order given.
   returned: success

@@ -242,3 +242,14 @@ def test_a_wish_that_cannot_be_had_is_named(operator: Operator, file: dict[str, 
     failed = operator.run(file)
     assert reason in failed["msg"]
     assert not operator.file.exists()
+
+
+def test_a_key_that_was_edited_since_is_let_go_by_a_write_of_the_ledger_alone(operator: Operator) -> None:
+    operator.file.write_text("{}")
+    assert operator.run({"keys": {"icc": False}})["writes"]
+    operator.file.write_text('{"icc": true}')
+    predicted = operator.run({}, "--check")
+    assert (predicted["changed"], predicted["writes"]) == (False, True)
+    assert operator.run({})["writes"]
+    assert not operator.run({})["writes"]
+    assert operator.file.read_text() == '{"icc": true}'
