@@ -80,9 +80,11 @@ def apply(
     *,
     engines: tuple[str, ...] = (),
     containers: Sequence[Mapping[str, Any]] = (),
+    taken_at: Optional[float] = None,
 ) -> Applied:
     """Bring the host from `found` to `wanted`. Done again after an interruption, it ends in the same state.
 
+    :param taken_at: when the host was in the wanted state, in seconds since the epoch; ``None``: not known
     :param containers: those that ran in the wanted state, to be started again where they do not run any more
     :raises BulkheadError: a step failed; the text names it
     """
@@ -105,7 +107,7 @@ def apply(
         systemctl(system, "daemon-reload")
         applied.actions.append("systemctl daemon-reload")
     if docker:
-        _restore_docker(system, wanted, found, contents, changed, containers, applied)
+        _restore_docker(system, wanted, found, contents, changed, containers, applied, taken_at)
     _set_units(system, wanted, applied)
     if RULES_PATH in changed:
         applied.actions += load_own_rules(DockerHost(system))
@@ -186,6 +188,7 @@ def _restore_docker(
     changed: list[str],
     containers: Sequence[Mapping[str, Any]],
     applied: Applied,
+    taken_at: Optional[float],
 ) -> None:
     state = wanted.files.get(DOCKER_FILE)
     if state is None:
@@ -213,6 +216,7 @@ def _restore_docker(
         other_files_changed=others,
         timeout=_ENGINE_SECONDS,
         before=containers,
+        taken_at=taken_at,
     )
     if DOCKER_FILE in changed:
         applied.actions.append(f"{DOCKER_FILE}: {_verb(wanted, found, DOCKER_FILE)}")

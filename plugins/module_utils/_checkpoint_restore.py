@@ -9,8 +9,10 @@ nothing is decided over a host that is half back.
 
 from __future__ import annotations
 
+from calendar import timegm
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from time import strptime
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_apply import (
@@ -168,6 +170,7 @@ def finish(transaction: Transaction) -> dict[str, Any]:
             contents,
             engines=journal.engines,
             containers=journal.containers,
+            taken_at=_seconds(store.load(journal.home).opened_at),
         )
     wrong = differences(journal.state, _look(transaction, subject))
     if wrong:
@@ -177,6 +180,11 @@ def finish(transaction: Transaction) -> dict[str, Any]:
         )
     _close(transaction, journal)
     return _outcome(journal.report, applied, list(journal.chain))
+
+
+def _seconds(moment: str) -> float:
+    """RFC 3339 with whole seconds -> seconds since the epoch."""
+    return float(timegm(strptime(moment, "%Y-%m-%dT%H:%M:%SZ")))
 
 
 def _beside(chain: Sequence[Checkpoint], state: HostState) -> list[str]:

@@ -21,6 +21,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects
     EngineState,
     RunningContainer,
     activation_of,
+    losses_of_restart,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import DOCKER_KEYS
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import (
@@ -51,7 +52,7 @@ class Situation:
     :ivar flag_live_restore: the flag of the unit for it; ``None``: there is no such flag
     :ivar version: of the running engine
     :ivar unit_changed: drop-ins or environment files of the unit were put back
-    :ivar current_was_read: the daemon may have read the current file
+    :ivar read_since: the daemon started or reloaded since the old state was taken, or that is not known
     """
 
     current: Optional[bytes]
@@ -63,7 +64,7 @@ class Situation:
     flag_live_restore: Optional[bool]
     version: str
     unit_changed: bool
-    current_was_read: bool
+    read_since: bool
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ def stages(situation: Situation) -> list[Stage]:
                 "the file from before is not a JSON object, and no engine starts with it; put back as it was",
             )
         ]
-    if situation.running and not situation.current_was_read and not situation.unit_changed:
-        return [Stage(situation.old, "none", "the daemon has not read the newer file")]
+    if situation.running and not situation.read_since:
+        return [Stage(situation.old, "none", "the daemon has read nothing since then")]
     kinds = _kinds(current, old, situation.version)
     if situation.running and kinds <= {"reload"} and not situation.unit_changed:
         return _by_reload(situation, current, old)
@@ -175,6 +176,14 @@ def _kinds(current: Optional[Mapping[str, Any]], old: Mapping[str, Any], version
     return kinds
 
 
+def _losses(state: EngineState, actions: Sequence[str]) -> list[str]:
+    """The containers that the restart ended though live-restore was on, and why."""
+    if "restart" not in actions or "stop_containers" in actions:
+        return []
+    losses = losses_of_restart(state, live_restore=True)
+    return [f"{loss.container.name} ended with the restart: {loss.why}" for loss in losses]
+
+
 def _pending(situation: Situation) -> dict[str, str]:
     """Keys whose old value the engine takes up only at a start without containers."""
     old, current = _settings(situation.old) or {}, _settings(situation.current) or {}
@@ -223,6 +232,7 @@ def restore_engine(
     other_files_changed: bool,
     timeout: float = 120,
     before: Sequence[Mapping[str, Any]] = (),
+    taken_at: Optional[float] = None,
 ) -> dict[str, Any]:
     """Bring the engine back to an older daemon.json; the file holds `old` when this returns, or raises.
 
@@ -232,6 +242,8 @@ def restore_engine(
     :param other_files_changed: the unit's drop-ins or environment files were put back on the disk already
     :param before: the containers that ran at that time (``id``, ``name``): those that are there and do not
         run any more are started again
+    :param taken_at: when that was, in seconds since the epoch. A daemon that has neither started nor reloaded
+        since then has still in force what it had, and is left alone; ``None``: that is not known
     :returns: ``actions`` done, ``survivors`` (names of containers that ran on as the same process),
         ``reasons`` (a sentence for each stage) and ``pending`` (keys whose old value waits for something,
         with the reason)
@@ -243,7 +255,9 @@ def restore_engine(
         service.daemon_reload()
         actions.append("daemon_reload")
     state = service.state()
-    situation = _situation(system, service, state, path, old, unit_changed=other_files_changed)
+    situation = _situation(
+        system, service, state, path, old, unit_changed=other_files_changed, taken_at=taken_at
+    )
     plan = stages(situation)
     try:
         for stage in plan:
@@ -255,7 +269,11 @@ def restore_engine(
     return {
         "actions": actions + (["start_containers"] if started else []),
         "survivors": _survivors(service, state.containers),
-        "reasons": [stage.why for stage in plan] + [f"{name} was started again" for name in started],
+        "reasons": [
+            *(stage.why for stage in plan),
+            *_losses(state, actions),
+            *(f"{name} was started again" for name in started),
+        ],
         "pending": _pending(situation) if state.containers and "stop_containers" not in actions else {},
     }
 
@@ -268,17 +286,17 @@ def _situation(
     old: Optional[bytes],
     *,
     unit_changed: bool,
+    taken_at: Optional[float],
 ) -> Situation:
     current: Optional[bytes] = None
-    changed_at = None
     try:
         current = system.read_bytes(path)
-        changed_at = system.stat(path).changed_at
     except NotThere:
-        pass  # no file: nothing tells when it went
+        pass  # no file is no settings
     except PortError as error:
         raise DockerServiceError(f"{path}: {error}. Nothing was changed.") from error
     running = state.started_at is not None
+    # systemd's stamps are whole seconds: a reload counts to the end of its second
     read_at = max(state.started_at or 0.0, (state.reloaded_at or 0.0) + 1.0)
     return Situation(
         current=current,
@@ -290,7 +308,7 @@ def _situation(
         flag_live_restore=parse_flags(service.service().command).get(_LIVE_RESTORE),
         version=state.version,
         unit_changed=unit_changed,
-        current_was_read=changed_at is None or changed_at <= read_at,
+        read_since=taken_at is None or read_at > taken_at,
     )
 
 

@@ -152,7 +152,9 @@ def change(keys: Mapping[str, Any], names: list[str], *, allow: str = "restart")
     return activation
 
 
-def restore(old: bytes | None, before: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+def restore(
+    old: bytes | None, before: list[dict[str, Any]] | None = None, *, taken_at: float | None = None
+) -> dict[str, Any]:
     return restore_engine(
         system,
         socket=SOCKET,
@@ -161,6 +163,7 @@ def restore(old: bytes | None, before: list[dict[str, Any]] | None = None) -> di
         write=write,
         other_files_changed=False,
         before=before or [],
+        taken_at=taken_at,
     )
 
 

@@ -240,9 +240,9 @@ seen = [outcome["actions"], outcome["survivors"], {{"web": containers()["web"]}}
 def test_a_rollback_of_what_was_only_written_touches_nothing(host: Host) -> None:
     seen = host("""
 fresh()
-before = containers()
+before, taken_at = containers(), system.now()
 write_keys({"no-new-privileges": True})
-outcome = restore(None)
+outcome = restore(None, taken_at=taken_at)
 seen = [outcome["actions"], before == containers(), FILE.exists()]
 """)
     assert seen == [[], True, False]

@@ -39,7 +39,7 @@ SITUATION = Situation(
     flag_live_restore=None,
     version="26.1.5",
     unit_changed=False,
-    current_was_read=True,
+    read_since=True,
 )
 
 
@@ -100,7 +100,7 @@ def test_a_swarm_refuses_live_restore() -> None:
 
 
 def test_a_file_that_no_daemon_has_read_takes_nothing() -> None:
-    plan = stages(replace(SITUATION, current_was_read=False, live_restore=False))
+    plan = stages(replace(SITUATION, read_since=False, live_restore=False))
     assert [(stage.content, stage.action) for stage in plan] == [(None, "none")]
 
 
@@ -120,9 +120,7 @@ def test_a_value_that_is_written_out_already_takes_one_reload() -> None:
 
 
 def test_a_changed_unit_takes_the_restart_in_any_case() -> None:
-    situation = replace(
-        SITUATION, current=b'{"live-restore": true}', unit_changed=True, current_was_read=False
-    )
+    situation = replace(SITUATION, current=b'{"live-restore": true}', unit_changed=True)
     assert [stage.action for stage in stages(situation)] == ["restart", "reload", "none"]
 
 
@@ -166,7 +164,7 @@ BYTES = st.none() | VALUES.map(lambda keys: json.dumps(keys).encode()) | st.samp
         flag_live_restore=st.sampled_from([None, True, False]),
         version=st.sampled_from(["20.10.24", "26.1.5"]),
         unit_changed=st.booleans(),
-        current_was_read=st.booleans(),
+        read_since=st.booleans(),
     )
 )
 def test_every_rollback_ends_with_the_old_bytes_and_keeps_what_it_can(situation: Situation) -> None:
@@ -192,6 +190,7 @@ class ScriptedService:
         self.path = path
         self.done: list[tuple[str, Any]] = []
         self.running = True
+        self.version = "26.1.5"
         self.live_restore = True
         self.fails_at: str | None = None
         self.containers: tuple[RunningContainer, ...] = (WEB,)
@@ -203,7 +202,7 @@ class ScriptedService:
 
     def state(self) -> EngineState:
         started = 1000.0 if self.running else None
-        return EngineState("26.1.5", started, None, self.live_restore, False, self.containers)
+        return EngineState(self.version, started, None, self.live_restore, False, self.containers)
 
     def service(self) -> Service:
         return Service(
@@ -276,16 +275,7 @@ def _restore(engine: ScriptedService, old: bytes | None, **options: Any) -> dict
     )
 
 
-def _read_by_the_daemon(engine: ScriptedService) -> None:
-    """The file changed before the daemon started (a file of 1970 cannot be made: move the start instead)."""
-    started = engine.path.stat().st_ctime + 10
-    engine.state = lambda: EngineState(  # type: ignore[method-assign]
-        "26.1.5", started if engine.running else None, None, engine.live_restore, False, engine.containers
-    )
-
-
 def test_the_stages_are_carried_out_in_order_and_the_file_is_as_before(engine: ScriptedService) -> None:
-    _read_by_the_daemon(engine)
     outcome = _restore(engine, None)
     assert engine.done == [("restart", {"live-restore": True}), ("reload", {"live-restore": False})]
     assert not engine.path.exists()
@@ -294,14 +284,23 @@ def test_the_stages_are_carried_out_in_order_and_the_file_is_as_before(engine: S
     assert len(outcome["reasons"]) == 3
 
 
-def test_a_file_newer_than_the_daemon_is_only_put_back(engine: ScriptedService) -> None:
-    assert _restore(engine, b"{}")["actions"] == []
-    assert engine.done == []
+@pytest.mark.parametrize(("taken_at", "done"), [(1000.5, False), (999.5, True), (None, True)])
+def test_a_daemon_that_has_read_nothing_since_is_left_alone(
+    engine: ScriptedService, taken_at: float | None, done: bool
+) -> None:
+    assert bool(_restore(engine, b"{}", taken_at=taken_at)["actions"]) is done
+    assert bool(engine.done) is done
     assert engine.path.read_bytes() == b"{}"
 
 
+def test_what_a_restart_ends_though_live_restore_is_on_is_said(engine: ScriptedService) -> None:
+    engine.containers = (WEB, RunningContainer("b" * 64, "job", 813, 4712, auto_remove=True))
+    engine.version = "20.10.24"
+    reasons = _restore(engine, None)["reasons"]
+    assert reasons[-1] == "job ended with the restart: Docker Engine 20.10.24 loses containers run with --rm"
+
+
 def test_the_file_is_put_back_also_when_the_engine_fails(engine: ScriptedService) -> None:
-    _read_by_the_daemon(engine)
     engine.fails_at = "restart"
     with pytest.raises(DockerServiceError, match="restart failed"):
         _restore(engine, b'{"icc": true}')
@@ -315,9 +314,7 @@ def test_a_unit_that_was_put_back_is_read_by_systemd_first(engine: ScriptedServi
 
 
 def test_containers_that_ran_before_and_reappear_are_started_again(engine: ScriptedService) -> None:
-    _read_by_the_daemon(engine)
     engine.path.write_bytes(b'{"userns-remap": "default"}')
-    _read_by_the_daemon(engine)
     outcome = _restore(engine, None, before=[{"id": "b" * 64, "name": "db"}])
     assert [name for name, _content in engine.done] == ["stop", "prove", "restart", "start db"]
     assert outcome["actions"] == ["stop_containers", "restart", "start_containers"]
@@ -326,5 +323,4 @@ def test_containers_that_ran_before_and_reappear_are_started_again(engine: Scrip
 
 def test_an_old_value_of_the_bridge_that_waits_is_said(engine: ScriptedService) -> None:
     engine.path.write_bytes(b'{"live-restore": true, "icc": false}')
-    _read_by_the_daemon(engine)
     assert list(_restore(engine, b'{"live-restore": true}')["pending"]) == ["icc"]
