@@ -53,7 +53,7 @@ def ledger_drift(system: System, state_directory: str = "/var/lib/bulkhead") -> 
     """
     path = f"{state_directory}/ledger.json"
     try:
-        ledger = Ledger.parse(system.read_text(path, limit=LEDGER_LIMIT, follow=False))
+        ledger = Ledger.parse(system.read_text(path, limit=LEDGER_LIMIT))
     except NotThere:
         return []
     except LedgerError as error:

@@ -224,7 +224,8 @@ def _bracketed(text: str, start: int, depth: int, closing: str) -> Place:
     place = Place(start, start)
     position = _skip(text, start + 1)
     while text[position : position + 1] != closing:
-        begun, name = position, ()
+        begun = position
+        name: Names = ()
         if closing == "}":
             name, position = _names(text, position)
             position = _skip(text, position + 1)

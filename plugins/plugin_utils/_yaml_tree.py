@@ -18,6 +18,9 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._merge_errors i
 
 __all__ = ["Member", "Tree", "parse_yaml"]
 
+# PyYAML's own types leave open whether an event of a parsed text has marks; it has.
+_Event = Any
+
 _DEPTH_LIMIT = 64
 _VALUE_LIMIT = 100_000
 _COLON = re.compile(r"\s*:")
@@ -85,20 +88,20 @@ def parse_yaml(text: str) -> Tree | None:
     return _Builder(text, iter(nodes)).tree(0)
 
 
-def _is_empty(event: yaml.Event) -> bool:
+def _is_empty(event: _Event) -> bool:
     return isinstance(event, yaml.ScalarEvent) and event.start_mark.index == event.end_mark.index
 
 
 class _Builder:
     """Turns events into trees; aliases count as often as they are used."""
 
-    def __init__(self, text: str, events: Iterator[yaml.Event]) -> None:
+    def __init__(self, text: str, events: Iterator[_Event]) -> None:
         self.text = text
         self.events = events
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.values = 0
 
-    def tree(self, depth: int, event: yaml.Event | None = None) -> Tree:
+    def tree(self, depth: int, event: _Event | None = None) -> Tree:
         event = next(self.events) if event is None else event
         if depth > _DEPTH_LIMIT:
             raise MergeError(f"it is nested deeper than {_DEPTH_LIMIT} levels")
@@ -121,21 +124,21 @@ class _Builder:
         if self.values > _VALUE_LIMIT:
             raise MergeError(f"it holds more than {_VALUE_LIMIT} values")
 
-    def _alias(self, event: yaml.AliasEvent) -> Tree:
+    def _alias(self, event: _Event) -> Tree:
         if event.anchor not in self.anchors:
             raise MergeError("an alias in it refers to nothing before it")
         value, size = self.anchors[event.anchor]
         self._count(size)
         return Tree(value, event.start_mark.index, event.end_mark.index)
 
-    def _scalar_end(self, event: yaml.ScalarEvent) -> int:
+    def _scalar_end(self, event: _Event) -> int:
         end: int = event.end_mark.index
         if event.style in ("|", ">"):
             end -= 1 if self.text[:end].endswith("\n") else 0
             end -= 1 if self.text[:end].endswith("\r") else 0
         return end
 
-    def _sequence(self, event: yaml.SequenceStartEvent, depth: int) -> Tree:
+    def _sequence(self, event: _Event, depth: int) -> Tree:
         found = Tree([], event.start_mark.index, 0, event.start_mark.column, block=not event.flow_style)
         while not isinstance(following := next(self.events), yaml.SequenceEndEvent):
             found.items.append(self.tree(depth + 1, following))
@@ -143,7 +146,7 @@ class _Builder:
         found.end = following.end_mark.index if event.flow_style else found.items[-1].end
         return found
 
-    def _mapping(self, event: yaml.MappingStartEvent, depth: int) -> Tree:
+    def _mapping(self, event: _Event, depth: int) -> Tree:
         found = Tree({}, event.start_mark.index, 0, event.start_mark.column, block=not event.flow_style)
         while not isinstance(following := next(self.events), yaml.MappingEndEvent):
             member = self._member(following, depth)
@@ -157,7 +160,7 @@ class _Builder:
         found.end = following.end_mark.index if event.flow_style else found.members[-1].value.end
         return found
 
-    def _member(self, event: yaml.Event, depth: int) -> Member:
+    def _member(self, event: _Event, depth: int) -> Member:
         if not isinstance(event, yaml.ScalarEvent):
             raise MergeError(f"line {event.start_mark.line + 1}: accepted as a key is a single value")
         key = self.tree(depth + 1, event)
@@ -169,7 +172,7 @@ class _Builder:
         return Member(event.value, key.start, event.start_mark.column, behind, value)
 
 
-def _scalar(event: yaml.ScalarEvent) -> Any:
+def _scalar(event: _Event) -> Any:
     """The value of a scalar; one with a tag of its own is its text."""
     text = event.value
     if not event.implicit[0]:
