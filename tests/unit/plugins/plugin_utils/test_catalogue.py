@@ -122,7 +122,7 @@ def test_id_is_unique_over_all_files(tmp_path: Path) -> None:
         ("a: &a [x, x]\nb: [*a, *a]\n", "no anchors"),
         ("controls: &a []\n", "no anchors"),
         ("controls: " + "[" * 30 + "]" * 30, "nested deeper than 20"),
-        ("[" * 100_000, "nested deeper than 20"),
+        ("[" * 100_000, "nest"),  # libyaml 0.2.6 has a limit of its own, and reads ahead
         ("controls: !!python/object/apply:os.system ['id']\n", "no accepted YAML"),
         ("controls: [", "no accepted YAML"),
         ("controls: \x00", "no accepted YAML"),
