@@ -20,6 +20,7 @@ __all__ = ["Member", "Tree", "parse_yaml"]
 
 # PyYAML's own types leave open whether an event of a parsed text has marks; it has.
 _Event = Any
+_Mark = Any
 
 _DEPTH_LIMIT = 64
 _VALUE_LIMIT = 100_000
@@ -88,8 +89,16 @@ def parse_yaml(text: str) -> Tree | None:
     return _Builder(text, iter(nodes)).tree(0)
 
 
+def _index(mark: _Mark) -> int:
+    return int(mark.index)
+
+
+def _column(mark: _Mark) -> int:
+    return int(mark.column)
+
+
 def _is_empty(event: _Event) -> bool:
-    return isinstance(event, yaml.ScalarEvent) and event.start_mark.index == event.end_mark.index
+    return isinstance(event, yaml.ScalarEvent) and _index(event.start_mark) == _index(event.end_mark)
 
 
 class _Builder:
@@ -110,7 +119,7 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if isinstance(event, yaml.ScalarEvent):
-            found = Tree(_scalar(event), event.start_mark.index, self._scalar_end(event))
+            found = Tree(_scalar(event), _index(event.start_mark), self._scalar_end(event))
         elif isinstance(event, yaml.SequenceStartEvent):
             found = self._sequence(event, depth)
         else:
@@ -129,25 +138,25 @@ class _Builder:
             raise MergeError("an alias in it refers to nothing before it")
         value, size = self.anchors[event.anchor]
         self._count(size)
-        return Tree(value, event.start_mark.index, event.end_mark.index)
+        return Tree(value, _index(event.start_mark), _index(event.end_mark))
 
     def _scalar_end(self, event: _Event) -> int:
-        end: int = event.end_mark.index
+        end = _index(event.end_mark)
         if event.style in ("|", ">"):
             end -= 1 if self.text[:end].endswith("\n") else 0
             end -= 1 if self.text[:end].endswith("\r") else 0
         return end
 
     def _sequence(self, event: _Event, depth: int) -> Tree:
-        found = Tree([], event.start_mark.index, 0, event.start_mark.column, block=not event.flow_style)
+        found = Tree([], _index(event.start_mark), 0, _column(event.start_mark), block=not event.flow_style)
         while not isinstance(following := next(self.events), yaml.SequenceEndEvent):
             found.items.append(self.tree(depth + 1, following))
             found.value.append(found.items[-1].value)
-        found.end = following.end_mark.index if event.flow_style else found.items[-1].end
+        found.end = _index(following.end_mark) if event.flow_style else found.items[-1].end
         return found
 
     def _mapping(self, event: _Event, depth: int) -> Tree:
-        found = Tree({}, event.start_mark.index, 0, event.start_mark.column, block=not event.flow_style)
+        found = Tree({}, _index(event.start_mark), 0, _column(event.start_mark), block=not event.flow_style)
         while not isinstance(following := next(self.events), yaml.MappingEndEvent):
             member = self._member(following, depth)
             if member.name in found.value:
@@ -157,7 +166,7 @@ class _Builder:
             found.value[member.name] = member.value.value
         if found.block and found.members:
             found.column = found.members[0].column
-        found.end = following.end_mark.index if event.flow_style else found.members[-1].value.end
+        found.end = _index(following.end_mark) if event.flow_style else found.members[-1].value.end
         return found
 
     def _member(self, event: _Event, depth: int) -> Member:
@@ -169,7 +178,7 @@ class _Builder:
         value = self.tree(depth + 1)
         if value.start == value.end:
             value.start = value.end = behind
-        return Member(event.value, key.start, event.start_mark.column, behind, value)
+        return Member(event.value, key.start, _column(event.start_mark), behind, value)
 
 
 def _scalar(event: _Event) -> Any:
