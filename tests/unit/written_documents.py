@@ -55,7 +55,7 @@ class Pen:
 
     def between(self) -> str:
         """What may stand between two lines."""
-        return str(self.choose("", "", "", "\n", f"{self.comment()}\n", f"\n  {self.comment()}\n"))
+        return str(self.choose("", "", "", "\n", f"{self.comment()}\n", f"\n {self.comment()}\n"))
 
     def behind(self) -> str:
         """What may stand behind a value on its line."""
