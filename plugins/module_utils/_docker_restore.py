@@ -254,7 +254,7 @@ def restore_engine(
     if other_files_changed or service.service().need_daemon_reload:
         service.daemon_reload()
         actions.append("daemon_reload")
-    state = service.state()
+    state = service.state_of_a_troubled_engine()
     situation = _situation(
         system, service, state, path, old, unit_changed=other_files_changed, taken_at=taken_at
     )

@@ -116,6 +116,25 @@ class DockerService:
         self._systemctl("reset-failed", *UNITS)
         self._systemctl("start", UNIT)
 
+    def state_of_a_troubled_engine(self) -> EngineState:
+        """As `state`, for an engine that may be about to start or to fail, again and again.
+
+        systemd starts a daemon that fails anew (Restart=always), and a slow machine never comes to its start
+        limit. One that has another process each time it is looked at, or that does not answer in time, is
+        stopped: with its socket, which would start it again.
+        """
+        deadline = time.monotonic() + self._timeout
+        processes = set()
+        while True:
+            try:
+                return self.state()
+            except DockerServiceError:
+                processes.add(self.service().main_pid)
+            if len(processes - {0}) > 1 or time.monotonic() > deadline:
+                self._systemctl("stop", *UNITS)
+                return self.state()
+            time.sleep(POLL_SECONDS)
+
     def stop_containers(self, containers: Iterable[RunningContainer]) -> None:
         """Stop containers by name, each with the time that it has for it; raises `DockerServiceError`."""
         for container in containers:

@@ -24,6 +24,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service
     DockerServiceError,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import Completed, PortError, System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._systemd_unit import Service
 from ansible_collections.bulkhead.hardening.plugins.modules.docker_engine_activate import (
     act,
     check,
@@ -217,6 +218,34 @@ class ScriptedSystem(System):
     def run(self, argv: Any, **_options: Any) -> Completed:
         self.ran.append(list(argv))
         return self.completed
+
+
+class TroubledService(DockerService):
+    """An engine that does not answer, by a process of these numbers in turn, until it is stopped."""
+
+    def __init__(self, processes: list[int], *, timeout: float) -> None:
+        self.system = ScriptedSystem(Completed((), 0, "", ""))
+        super().__init__(self.system, socket="/none", timeout=timeout)
+        self.processes = processes
+
+    def state(self) -> EngineState:
+        if self.system.ran:
+            return replace(BEFORE, started_at=None)
+        raise DockerServiceError("no answer")
+
+    def service(self) -> Service:
+        pid = self.processes.pop(0) if len(self.processes) > 1 else self.processes[0]
+        return Service("unit", pid, [], [], [], need_daemon_reload=False, reloaded_at=None)
+
+
+@pytest.mark.parametrize(("processes", "timeout"), [([0, 700, 700, 701, 702], 60), ([700], 0.05)])
+def test_an_engine_that_fails_again_and_again_is_stopped_with_its_socket(
+    processes: list[int], timeout: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_docker_service, "POLL_SECONDS", 0.01)
+    service = TroubledService(processes, timeout=timeout)
+    assert service.state_of_a_troubled_engine().started_at is None
+    assert service.system.ran == [["systemctl", "stop", "docker.service", "docker.socket"]]
 
 
 def test_systemd_is_asked_by_these_commands() -> None:
