@@ -24,8 +24,8 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_ope
     open_checkpoint,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import CheckpointError
-from ansible_collections.bulkhead.hardening.plugins.module_utils._run_lock import RunLocked
-from unit.checkpoint_host import LEDGER, CheckpointHost
+from ansible_collections.bulkhead.hardening.plugins.module_utils._run_lock import Claim, RunLocked
+from unit.checkpoint_host import LEDGER, CheckpointHost, holder
 
 NOBODY = 65534
 
@@ -249,6 +249,14 @@ def test_another_run_is_refused_while_one_is_open(host: CheckpointHost) -> None:
     with pytest.raises(RunLocked):
         host.restore(identifier, "two", controller="ci")
     assert host.commit()["id"] == identifier
+
+
+def test_a_run_whose_lock_was_taken_over_does_not_commit(host: CheckpointHost) -> None:
+    host.open()
+    host.write("a.json", "{}")
+    host.transaction().lock.acquire(holder("two", "ci"), Claim(takeover=True))
+    with pytest.raises(CheckpointError, match="the lock is held by run two of ops on ci"):
+        host.commit()
 
 
 def test_only_closed_checkpoints_are_pruned(host: CheckpointHost) -> None:

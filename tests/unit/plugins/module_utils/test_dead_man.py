@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,9 @@ from unit.checkpoint_host import CheckpointHost
 
 @pytest.fixture
 def host(tmp_path: Path) -> CheckpointHost:
-    return CheckpointHost(tmp_path)
+    host = CheckpointHost(tmp_path)
+    host.system.time = time.time()  # the program has the real clock
+    return host
 
 
 def _timer(host: CheckpointHost, identifier: str, *, active: bool) -> None:
