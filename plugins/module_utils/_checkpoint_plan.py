@@ -187,7 +187,7 @@ def _merged_state(base: FileState, current: FileState, target: FileState) -> Fil
     """Mode, owner and attributes: what somebody changed since stays, unless the run had changed it too."""
     present = [state for state in (target, current, base) if state.kind != "absent"]
     if len(present) < 3:
-        return present[0]
+        return present[0] if present else target
     values: dict[str, Any] = {
         name: merge_value(getattr(base, name), getattr(current, name), getattr(target, name))[0]
         for name in ("mode", "uid", "gid", "attributes")
@@ -200,13 +200,10 @@ def _undo_attributes(
 ) -> FileState:
     state = current
     for base, target in steps:
-        if target is None or target.kind != state.kind:
-            # Nothing can be given to what is not there any more, or is not the same thing.
-            state = state if target is None else target
-        elif base is None or base.kind != state.kind:
-            state = target
-        else:
-            state = _merged_state(base, state, target)
+        if target is None:
+            continue
+        comparable = base is not None and base.kind == state.kind == target.kind != "absent"
+        state = _merged_state(base, state, target) if base is not None and comparable else target
     return state
 
 
