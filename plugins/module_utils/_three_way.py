@@ -164,7 +164,7 @@ def merge_ledger(
     if target is None and not merged["files"] and not merged["keys"]:
         return Merged(None, tuple(conflicts))
     whole = {
-        "schema_version": documents[2]["schema_version"] or documents[1]["schema_version"],
+        "schema_version": max(document["schema_version"] or "" for document in documents[1:]),
         "files": merged["files"],
         "keys": list(merged["keys"].values()),
     }
@@ -175,7 +175,8 @@ def _ledger(content: Optional[bytes]) -> dict[str, Any]:
     if content is None:
         return {"schema_version": None, "files": {}, "keys": {}}
     document = json.loads(content)
-    entries = {json.dumps([entry["path"], entry["key"]]): entry for entry in document["keys"]}
+    identity = ("owner", "path", "key", "element")
+    entries = {json.dumps([entry.get(name) for name in identity]): entry for entry in document["keys"]}
     return {"schema_version": document["schema_version"], "files": dict(document["files"]), "keys": entries}
 
 

@@ -112,11 +112,26 @@ def _ledger(**keys: Any) -> bytes:
     return json.dumps({"schema_version": "1.0", "files": {}, "keys": entries}).encode()
 
 
+def test_elements_of_one_list_are_entries_of_their_own() -> None:
+    def ledger(*elements: str) -> bytes:
+        entries = [
+            {"owner": "o", "path": "/p", "key": ["list"], "element": {"value": element}}
+            for element in elements
+        ]
+        return json.dumps({"schema_version": "1.1", "files": {}, "keys": entries}).encode()
+
+    merged = merge_ledger(ledger("run"), ledger("run", "later"), ledger("a", "b"))
+    assert merged is not None
+    left = [entry["element"]["value"] for entry in json.loads(merged.content or b"")["keys"]]
+    assert left == ["a", "b", "later"]
+
+
 def test_the_ledger_is_merged_by_its_entries() -> None:
     merged = merge_ledger(_ledger(run=1), _ledger(run=1, later=2), _ledger(old=0))
     assert merged is not None and merged.conflicts == ()
     entries = json.loads(merged.content or b"")["keys"]
     assert [(entry["key"], entry["set"]) for entry in entries] == [(["old"], 0), (["later"], 2)]
+    assert json.loads(merged.content or b"")["schema_version"] == "1.0"
     gone = merge_ledger(_ledger(run=1), _ledger(run=1), None)
     assert gone is not None and gone.content is None
     assert merge_ledger(b"[]", _ledger(), _ledger()) is None
