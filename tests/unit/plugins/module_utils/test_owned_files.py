@@ -386,6 +386,13 @@ class TestUserFile:
         assert target.read_text() == "old"
         assert store.read() == Ledger()
 
+    def test_a_hard_link_to_a_file_of_root_s_is_not_read(self, theirs: Path, target: Path) -> None:
+        target.chmod(0o600)
+        theirs.unlink()
+        theirs.hardlink_to(target)
+        with pytest.raises(BulkheadError, match="as user 65534: Permission denied"):
+            read_file(str(theirs))
+
     def test_a_link_swapped_in_after_the_last_look_changes_nothing_of_root_s(
         self, store: LedgerStore, theirs: Path, target: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
