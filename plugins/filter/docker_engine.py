@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -94,10 +94,18 @@ def docker_engine_wanted(
             {"path": SERVICE_DROP_IN, "format": "keyfile", "keys": service},
             {"path": SOCKET_DROP_IN, "format": "keyfile", "keys": socket_unit},
         ],
-        "host": host_options(posture["docker"], surroundings),
+        "host": host_options(
+            posture["docker"],
+            replace(surroundings, keys=wanted.keys, written=bool(wanted.keys or _makes_a_file(wanted))),
+        ),
         "notices": [*wanted.notices, *([notice] if notice else [])],
         "pending": wanted.pending,
     }
+
+
+def _makes_a_file(wanted: Wanted) -> bool:
+    """Whether a floor is set in an empty file too; one with weak values is not."""
+    return any(floor.weak is None for floor in wanted.floors)
 
 
 def _daemon_json(engine: Engine, wanted: Wanted, validate: Sequence[str]) -> dict[str, Any]:

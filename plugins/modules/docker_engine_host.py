@@ -57,6 +57,10 @@ options:
         description: Whether everything below a directory is watched too.
         type: bool
         default: false
+      expected:
+        description: Whether it is there by now in a real run, so that check mode counts it.
+        type: bool
+        default: false
   group:
     description: The group whose members reach the engine's socket.
     type: str
@@ -168,6 +172,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
         "options": {
             "path": {"type": "str", "required": True},
             "recursive": {"type": "bool", "default": False},
+            "expected": {"type": "bool", "default": False},
         },
     },
     "group": {"type": "str", "default": "docker"},
@@ -213,7 +218,7 @@ def _shown(found: Found) -> str:
     return f"{found.owner}:{found.group} {found.mode:04o}"
 
 
-def decide(host: DockerHost, params: dict[str, Any]) -> HostPlan:
+def decide(host: DockerHost, params: dict[str, Any], *, check_mode: bool) -> HostPlan:
     """Look at the host, and plan."""
     plan = HostPlan()
     limits = [_limit(item) for item in params["permissions"]]
@@ -221,7 +226,13 @@ def decide(host: DockerHost, params: dict[str, Any]) -> HostPlan:
         host.check_names(limit.owner, limit.group)
     found = {limit.path: host.found(limit.path) for limit in limits}
     plan.permissions, plan.pending = decide_permissions(limits, found)
-    _plan_audit(host, params["audit"], plan)
+    audit = {
+        item["path"].rstrip("/") or "/": item["recursive"]
+        for item in params["audit"]
+        if not any(character.isspace() for character in item["path"])
+        and (host.exists(item["path"]) or (check_mode and item["expected"]))
+    }
+    _plan_audit(host, audit, plan)
     wanted = restart_files(
         needrestart=params["needrestart"], unattended_upgrades=params["unattended_upgrades"]
     )
@@ -244,12 +255,8 @@ def _limit(item: dict[str, Any]) -> Limit:
     return Limit(item["path"], mode, item["owner"], item["group"], item["exact"])
 
 
-def _plan_audit(host: DockerHost, audit: list[dict[str, Any]], plan: HostPlan) -> None:
-    plan.watched = {
-        item["path"].rstrip("/") or "/": item["recursive"]
-        for item in audit
-        if not any(character.isspace() for character in item["path"]) and host.exists(item["path"])
-    }
+def _plan_audit(host: DockerHost, watched: dict[str, bool], plan: HostPlan) -> None:
+    plan.watched = watched
     _plan_files(host, {RULES_PATH: rules_text(plan.watched) if plan.watched else None}, plan)
     if not host.has_directory_of(RULES_PATH) or host.audit_program() is None:
         plan.watched = {}
@@ -313,7 +320,7 @@ def verify(host: DockerHost, plan: HostPlan, group: str) -> None:
 
 def run(module: AnsibleModule, host: DockerHost) -> dict[str, Any]:
     """Look, decide, act unless in check mode, read back."""
-    plan = decide(host, module.params)
+    plan = decide(host, module.params, check_mode=module.check_mode)
     before, after = plan.lines()
     outcome: dict[str, Any] = {
         "changed": before != after,

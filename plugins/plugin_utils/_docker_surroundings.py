@@ -35,9 +35,12 @@ _MODES = {
     "defaults_debian": "0644",
     "defaults_redhat": "0644",
     "containerd_socket": "0660",
-    "tls_ca": "0444",
-    "tls_certificate": "0444",
-    "tls_key": "0400",
+}
+# fact -> (key of daemon.json that names the file, the bits it may have at most)
+_TLS_MODES = {
+    "tls_ca": ("tlscacert", "0444"),
+    "tls_certificate": ("tlscert", "0444"),
+    "tls_key": ("tlskey", "0400"),
 }
 _REGISTRY_CERTIFICATE_MODE = "0444"
 
@@ -51,6 +54,8 @@ class Surroundings:
     :ivar socket: owner, group and mode of the socket, as far as they are named
     :ivar members_removed: accounts to take out of the socket's group
     :ivar restarts: ``needrestart`` and ``unattended_upgrades``
+    :ivar keys: what the run puts into daemon.json
+    :ivar written: whether daemon.json is there after the run, also where it was not before
     """
 
     hardened: bool = True
@@ -58,6 +63,8 @@ class Surroundings:
     socket: Mapping[str, str] = field(default_factory=dict)
     members_removed: Sequence[str] = ()
     restarts: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    written: bool = False
 
 
 def refuse_socket(socket: Mapping[str, Any]) -> None:
@@ -93,11 +100,15 @@ def host_options(docker: Mapping[str, Any], wanted: Surroundings) -> dict[str, A
     files, socket = docker["files"] or {}, docker["socket"]
     path = socket["path"] if isinstance(socket, Mapping) and "path" in socket else "/run/docker.sock"
     group = socket.get("group") if isinstance(socket, Mapping) else None
-    permissions = [*_file_limits(files), *_registry_limits(files)] if wanted.hardened else []
+    permissions = (
+        [*_file_limits(files), *_tls_limits(files, wanted.keys), *_registry_limits(files)]
+        if wanted.hardened
+        else []
+    )
     permissions += _socket_limit(path, wanted)
     return {
         "permissions": permissions,
-        "audit": _watched(docker) if wanted.audited else [],
+        "audit": _watched(docker, written=wanted.written) if wanted.audited else [],
         "group": wanted.socket.get("group") or (group if isinstance(group, str) else "docker"),
         "members_removed": list(wanted.members_removed),
         "needrestart": wanted.restarts.get("needrestart") or "left_alone",
@@ -110,6 +121,18 @@ def _file_limits(files: Mapping[str, Any]) -> list[dict[str, Any]]:
         {"path": files[name]["path"], "mode": mode, "owner": "root", "group": "root"}
         for name, mode in _MODES.items()
         if _is_there(files.get(name))
+    ]
+
+
+def _tls_limits(files: Mapping[str, Any], keys: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of the files that the engine has now, and of those that the run names."""
+    found = {
+        files[fact]["path"]: mode for fact, (_key, mode) in _TLS_MODES.items() if _is_there(files.get(fact))
+    }
+    named = {str(keys[key]): mode for key, mode in _TLS_MODES.values() if keys.get(key)}
+    return [
+        {"path": path, "mode": mode, "owner": "root", "group": "root"}
+        for path, mode in {**found, **named}.items()
     ]
 
 
@@ -131,15 +154,20 @@ def _socket_limit(path: str, wanted: Surroundings) -> list[dict[str, Any]]:
     return [{"path": path, "mode": "0660", "owner": "root"}] if wanted.hardened else []
 
 
-def _watched(docker: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _watched(docker: Mapping[str, Any], *, written: bool) -> list[dict[str, Any]]:
+    """What the module watches where it is there; what the run itself makes counts in check mode already."""
     audit = docker.get("audit")
     paths = audit.get("paths") if isinstance(audit, Mapping) else None
     if not isinstance(paths, Mapping):
         return []
     return [
-        {"path": fact["path"], "recursive": name == "configuration_directory"}
+        {
+            "path": fact["path"],
+            "recursive": name == "configuration_directory",
+            "expected": written and name in ("configuration_directory", "daemon_json"),
+        }
         for name, fact in paths.items()
-        if _is_there(fact)
+        if isinstance(fact, Mapping) and fact.get("path")
     ]
 
 

@@ -90,7 +90,7 @@ def _run(system: FakeSystem, *, check: bool = False, **options: Any) -> dict[str
             {"mode": None, "owner": None, "group": None, "exact": False, **item}
             for item in options.pop("permissions", [])
         ],
-        "audit": [{"recursive": False, **item} for item in options.pop("audit", [])],
+        "audit": [{"recursive": False, "expected": False, **item} for item in options.pop("audit", [])],
         "group": "docker",
         "members_removed": [],
         "needrestart": "left_alone",
@@ -206,6 +206,16 @@ def test_rules_wait_for_auditd(system: AuditedSystem) -> None:
 def test_only_what_is_there_is_watched(system: AuditedSystem) -> None:
     outcome = _run(system, audit=[{"path": "/usr/bin/runc"}, {"path": "/etc/a b"}, {"path": "/etc/docker/"}])
     assert outcome["watched"] == ["/etc/docker"]
+
+
+def test_what_the_run_makes_counts_in_check_mode_and_has_to_be_there_in_a_real_run(
+    system: AuditedSystem,
+) -> None:
+    audit = [{"path": "/etc/docker/new.json", "expected": True}]
+    assert _run(system, check=True, audit=audit)["watched"] == ["/etc/docker/new.json"]
+    assert _run(system, audit=audit)["watched"] == []
+    system.write("/etc/docker/new.json")
+    assert _run(system, audit=audit)["watched"] == ["/etc/docker/new.json"]
 
 
 def test_a_rule_that_the_kernel_refuses_is_an_error(system: AuditedSystem) -> None:

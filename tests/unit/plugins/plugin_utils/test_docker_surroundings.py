@@ -90,12 +90,24 @@ def test_a_name_that_would_be_more_than_a_name_is_refused() -> None:
         refuse_socket({"group": "docker\nExecStartPre=/bin/evil"})
 
 
-def test_only_what_is_there_is_watched_and_only_the_configuration_in_depth(docker: dict[str, Any]) -> None:
-    assert host_options(docker, Surroundings())["audit"] == [
-        {"path": "/etc/docker", "recursive": True},
-        {"path": "/etc/docker/daemon.json", "recursive": False},
+def test_what_the_benchmark_names_is_watched_and_only_the_configuration_in_depth(
+    docker: dict[str, Any],
+) -> None:
+    watched = host_options(docker, Surroundings(written=True))["audit"]
+    assert watched == [
+        {"path": "/etc/docker", "recursive": True, "expected": True},
+        {"path": "/etc/docker/daemon.json", "recursive": False, "expected": True},
+        {"path": "/etc/sysconfig/docker", "recursive": False, "expected": False},
     ]
+    assert not any(item["expected"] for item in host_options(docker, Surroundings())["audit"])
     assert host_options(docker, Surroundings(audited=False))["audit"] == []
+
+
+def test_files_that_the_run_itself_names_are_limited_in_the_same_run(docker: dict[str, Any]) -> None:
+    docker["files"]["tls_key"] = {"path": "/old/key.pem", "exists": True}
+    limits = _limits(docker, keys={"tlskey": "/new/key.pem", "tlscacert": "/new/ca.pem", "icc": False})
+    modes = {path: limits[path]["mode"] for path in ("/old/key.pem", "/new/key.pem", "/new/ca.pem")}
+    assert modes == {"/old/key.pem": "0400", "/new/key.pem": "0400", "/new/ca.pem": "0444"}
 
 
 def test_the_group_is_that_of_the_socket(docker: dict[str, Any]) -> None:
