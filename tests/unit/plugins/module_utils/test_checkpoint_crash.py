@@ -96,6 +96,7 @@ def _prepare(host: CheckpointHost, name: str) -> Any:
 _TEXTS = st.one_of(st.none(), st.text(max_size=30), st.sampled_from(['{"a": 1}', "one\ntwo\n"]))
 
 
+@pytest.mark.timeout(180)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=st.lists(_TEXTS, min_size=3, max_size=3), during=st.lists(_TEXTS, min_size=3, max_size=3))
 def test_a_restore_gives_the_bytes_from_before(tmp_path: Path, before: list[Any], during: list[Any]) -> None:
