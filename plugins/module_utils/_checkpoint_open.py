@@ -40,7 +40,14 @@ __all__ = ["OpenRequest", "engines_there", "open_checkpoint"]
 
 OWN_FILES = ("ledger.json", PENDING_FILE)
 DOCKER_SOCKET = "/run/docker.sock"
-_DOCKER_PROGRAMS = ("/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd")
+_DOCKER_PROGRAMS = (
+    "/usr/bin/dockerd",
+    "/usr/sbin/dockerd",
+    "/usr/local/bin/dockerd",
+    "/usr/local/sbin/dockerd",
+)
+# An engine from a snap is named, so that the role refuses it; its files and units are of another kind.
+_DOCKER_SNAP = "/snap/docker/current"
 _ENGINE_SECONDS = 60.0
 # Manifest, journal, lock and a program for the dead man's switch, generously.
 _OVERHEAD = 1024 * 1024
@@ -96,7 +103,7 @@ def _own_files(transaction: Transaction) -> Managed:
 
 def engines_there(transaction: Transaction) -> list[str]:
     """The engines that are installed on the host."""
-    there = any(transaction.system.exists(path) for path in _DOCKER_PROGRAMS)
+    there = any(transaction.system.exists(path) for path in (*_DOCKER_PROGRAMS, _DOCKER_SNAP))
     return ["docker"] if there else []
 
 
@@ -194,7 +201,8 @@ def _new(transaction: Transaction, request: OpenRequest, state: HostState) -> Ch
 
 def _containers(transaction: Transaction, managed: Managed) -> tuple[Sequence[dict[str, Any]], bool]:
     """Every container that runs, and whether the engine does."""
-    if "docker" not in managed.engines or not engines_there(transaction):
+    there = any(transaction.system.exists(path) for path in _DOCKER_PROGRAMS)
+    if "docker" not in managed.engines or not there:
         return [], False
     service = DockerService(transaction.system, socket=DOCKER_SOCKET, timeout=_ENGINE_SECONDS)
     state = service.state()

@@ -328,6 +328,13 @@ def _apply_files(*arguments: Any, **options: Any) -> Applied:
 _APPLY = _checkpoint_restore.apply
 
 
+@pytest.mark.parametrize("path", ["/usr/bin/dockerd", "/usr/sbin/dockerd", "/snap/docker/current"])
+def test_open_says_which_engines_are_there(host: CheckpointHost, path: str) -> None:
+    assert host.open()["engines"] == []
+    host.system.write(path)
+    assert host.open()["engines"] == ["docker"]
+
+
 def test_a_container_that_the_run_may_stop_is_not_missed(
     host: CheckpointHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
