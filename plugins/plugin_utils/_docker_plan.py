@@ -108,12 +108,12 @@ def engine_state(posture: Mapping[str, Any]) -> EngineState:
 def _container(container: Mapping[str, Any]) -> RunningContainer:
     record = container["record"] if isinstance(container["record"], Mapping) else {}
     policy = record.get("restart_policy")
-    init = container["init"]
+    init = container["init"] if isinstance(container["init"], Mapping) else {}
     return RunningContainer(
         id=str(container["id"]),
         name=str(container["name"] or container["short_id"]),
-        pid=int(init["pid"]),
-        start_ticks=init["start_ticks"],
+        pid=int(init.get("pid") or 0),
+        start_ticks=init.get("start_ticks"),
         auto_remove=record.get("auto_remove") is True,
         restart_policy=str(policy["name"]) if isinstance(policy, Mapping) else "no",
     )

@@ -78,6 +78,10 @@ def write_keys(keys: Mapping[str, Any]) -> None:
 
 def fresh(content: bytes | None = None, *, auto_remove: bool = False) -> None:
     """An engine with this file in force, and one container, web; with `auto_remove` also job, run by --rm."""
+    if command("systemctl", "is-active", "docker.service", check=False) != "active":
+        write(None)
+        command("systemctl", "reset-failed", "docker.service", "docker.socket")
+        command("systemctl", "start", "docker.service")
     for entry in api("GET", "/containers/json?all=true"):
         api("DELETE", f"/containers/{entry['Id']}?force=true")
     write(content)

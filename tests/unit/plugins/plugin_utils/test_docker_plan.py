@@ -69,6 +69,12 @@ def test_the_state_is_that_of_the_rootful_engine(posture: dict[str, Any]) -> Non
     assert engine_state(posture).started_at is None
 
 
+def test_a_container_that_hides_its_processes_still_counts(posture: dict[str, Any]) -> None:
+    posture["containers"][0].update(init={"unreadable": "it ended"}, record={"unreadable": "no answer"})
+    assert [container.name for container in engine_state(posture).containers] == ["web", "agent"]
+    assert engine_state(posture).containers[0].start_ticks is None
+
+
 def test_an_upgrade_that_waits_is_seen(posture: dict[str, Any]) -> None:
     posture["docker"]["installed_version"] = "28.5.2"
     plan = _plan(posture, {"live-restore": True, "no-new-privileges": True})
