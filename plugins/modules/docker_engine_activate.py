@@ -152,7 +152,8 @@ plan:
       type: dict
 userns_preflight:
   description:
-    - What is left behind when C(userns-remap) changes. Null when it does not.
+    - What is left behind when C(userns-remap) changes. Null when it does not, and, except in check mode, when
+      it is not brought into force.
   returned: success
   type: dict
 settled:
@@ -354,7 +355,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     )
     plan = activation.as_json()
     actions = [step for step in activation.steps if step in _ACTIONS]
-    moving = any(
+    # not in every run that only finds it withheld: the engine has to add up all its images for it
+    moving = (module.check_mode or "userns-remap" in activation.settled) and any(
         entry["key"] == "userns-remap" and entry["effect"] == "move_data" for entry in plan["effects"]
     )
     outcome: dict[str, Any] = {

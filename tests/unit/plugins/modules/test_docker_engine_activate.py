@@ -25,6 +25,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import Completed, PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._systemd_unit import Service
+from ansible_collections.bulkhead.hardening.plugins.modules import docker_engine_activate
 from ansible_collections.bulkhead.hardening.plugins.modules.docker_engine_activate import (
     act,
     check,
@@ -268,3 +269,87 @@ def test_a_failing_restart_is_named() -> None:
     system = ScriptedSystem(Completed((), 1, "", "Job for docker.service failed."))
     with pytest.raises(DockerServiceError, match=r"restart docker.service failed: Job .* journalctl --unit"):
         DockerService(system, socket="/run/docker.sock", timeout=1).restart()
+
+
+class ScriptedModule:
+    """The parameters of a call, and whether it is check mode."""
+
+    def __init__(self, *names: str, check_mode: bool = False, **options: Any) -> None:
+        key: dict[str, Any] = {
+            "since": None,
+            "in_force": False,
+            "differs": True,
+            "removed": False,
+            "parts": [],
+        }
+        self.check_mode = check_mode
+        self.params: dict[str, Any] = {
+            "keys": [{"name": name, "foreign": False, **key} for name in names],
+            "live_restore": True,
+            "allow": "restart",
+            "withheld": {},
+            "units_changed": False,
+            "units_owned": False,
+            "socket": "/none",
+            "timeout": 1,
+            **options,
+        }
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> ScriptedService:
+    scripted = ScriptedService({812: 4711})
+    monkeypatch.setattr(docker_engine_activate, "DockerService", lambda *_a, **_k: scripted)
+    monkeypatch.setattr(docker_engine_activate, "userns_preflight", lambda *_a, **_k: "looked")
+    return scripted
+
+
+def _run(module: ScriptedModule) -> dict[str, Any]:
+    return docker_engine_activate.run(module)  # type: ignore[arg-type]
+
+
+def test_check_mode_predicts_what_a_real_run_does_and_touches_nothing(service: ScriptedService) -> None:
+    predicted = _run(ScriptedModule("log-opts", "icc", check_mode=True))
+    assert service.steps == []
+    done = _run(ScriptedModule("log-opts", "icc"))
+    assert service.steps == ["check the start", "restart", "await answer"]
+    assert done == predicted
+    assert done["changed"]
+    assert done["actions"] == ["restart"]
+    assert done["settled"] == ["log-opts"]
+    assert [entry["key"] for entry in done["pending"]] == ["icc"]
+    assert sorted(done["plan"]) == ["effects", "pending", "steps", "stops"]
+    assert "step 1: restart docker.service\n" in done["diff"]["after"]
+
+
+def test_what_is_pending_only_changes_nothing(service: ScriptedService) -> None:
+    outcome = _run(ScriptedModule("icc"))
+    assert (outcome["changed"], outcome["actions"], service.steps) == (False, [], [])
+
+
+def test_a_changed_unit_is_a_key_of_its_own(service: ScriptedService) -> None:
+    outcome = _run(ScriptedModule(units_changed=True, check_mode=True))
+    assert outcome["settled"] == ["docker.service"]
+    assert outcome["actions"] == ["restart"]
+
+
+@pytest.mark.parametrize(
+    ("names", "withheld", "allow", "check_mode", "looked"),
+    [
+        (["userns-remap"], {}, "move_data", False, True),
+        ([], {"userns-remap": "not allowed"}, "restart", True, True),
+        ([], {"userns-remap": "not allowed"}, "restart", False, False),
+        (["log-opts"], {}, "restart", True, False),
+    ],
+)
+def test_what_remapping_leaves_behind_is_looked_for_when_it_matters(
+    service: ScriptedService,
+    names: list[str],
+    withheld: dict[str, str],
+    allow: str,
+    check_mode: bool,
+    looked: bool,
+) -> None:
+    service.after = replace(BEFORE, containers=())
+    module = ScriptedModule(*names, withheld=withheld, allow=allow, check_mode=check_mode)
+    assert (_run(module)["userns_preflight"] == "looked") is looked
