@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,7 +139,8 @@ class _Builder:
             raise MergeError("an alias in it refers to nothing before it")
         value, size = self.anchors[event.anchor]
         self._count(size)
-        return Tree(value, _index(event.start_mark), _index(event.end_mark))
+        # A value of its own: what is changed in one place of it must not seem to change in the other.
+        return Tree(deepcopy(value), _index(event.start_mark), _index(event.end_mark))
 
     def _scalar_end(self, event: _Event) -> int:
         end = _index(event.end_mark)
