@@ -30,6 +30,7 @@ def mended(before: Results, after: Results) -> set[str]:
     return {key[0] for key, result in after.items() if result == "pass" and before.get(key) == "fail"}
 
 
+@pytest.mark.usefixtures("beside_the_demo")
 def test_the_demo() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "demo"], cwd=CHECKOUT, capture_output=True, text=True, check=False
