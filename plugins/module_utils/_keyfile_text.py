@@ -230,6 +230,8 @@ class LinesText(_LineDocument):
         if tuple(key) != (LINES_KEY,) or not isinstance(value, list):
             raise MergeError(f"{dotted}: accepted in a file of lines is one key, {LINES_KEY}, with a list")
         texts = [_text(dotted, item) for item in value]
+        if not texts:
+            raise MergeError(f"{dotted}: there is no way to write that no line is wanted; leave the key out")
         if not all(text and not text.startswith("#") for text in texts) or len(set(texts)) != len(texts):
             raise MergeError(f"{dotted}: a line must not be empty, a comment, or there twice")
         return texts

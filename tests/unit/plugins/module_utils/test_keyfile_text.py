@@ -151,6 +151,7 @@ def test_lines_come_and_go() -> None:
         ("lines", "a", "one key, lines, with a list"),
         ("lines", ["a", "a"], "there twice"),
         ("lines", ["# a"], "a comment"),
+        ("lines", [], "leave the key out"),
         ("lines", [""], "empty"),
         ("lines", ["a\nb"], "line break"),
     ],
