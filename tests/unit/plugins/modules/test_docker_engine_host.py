@@ -173,6 +173,14 @@ def test_a_link_and_a_shared_directory_are_left(system: AuditedSystem) -> None:
     assert stat.S_IMODE(target.stat().st_mode) == 0o666
 
 
+def test_a_directory_of_somebody_else_is_left(system: AuditedSystem) -> None:
+    system.write("/home/bob/key.pem").chmod(0o666)
+    os.chown(system.local("/home/bob"), 1001, 1001)
+    outcome = _run(system, permissions=[{**DAEMON_JSON, "path": "/home/bob/key.pem"}])
+    assert not outcome["changed"]
+    assert "others than root can write to /home/bob" in outcome["pending"]["/home/bob/key.pem"]
+
+
 def test_a_name_that_does_not_exist_is_refused_before_anything_changes(system: AuditedSystem) -> None:
     limits = [DAEMON_JSON, {"path": "/etc/docker", "group": "no-such-group"}]
     with pytest.raises(
