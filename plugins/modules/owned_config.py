@@ -46,8 +46,8 @@ options:
       format:
         description:
           - How the file is written. V(json), V(toml) and V(yaml) are what their names say; comments stay.
-          - V(keyfile) is systemd's syntax, which most INI files follow too. Keys are in sections,
-            C({Service: {ExecStart: ["", /usr/bin/dockerd]}}); values are texts, a list is a repeated key.
+          - V(keyfile) is systemd's syntax, which most INI files follow too. Keys are members of their
+            sections, values are texts, and a list of texts is a repeated key (C(ExecStart=) twice).
           - V(lines) is a set of lines, like audit rules. Its one key is C(lines), see O(files[].lists).
         type: str
         choices: [json, keyfile, lines, toml, yaml]
