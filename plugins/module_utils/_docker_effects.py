@@ -5,7 +5,8 @@
 Sources: moby ``daemon/reload.go`` and ``reload_unix.go`` (what SIGHUP applies; read at 20.10, 25.0 and 29.7),
 ``daemon/create.go``, ``daemon/oci_linux.go`` and ``daemon/seccomp_linux.go`` (what is stored when a container
 is created, what is looked up when it starts), ``daemon/daemon_unix.go`` initNetworkController (the default
-bridge is left alone while containers run). Tried on 20.10, 26.1 and 28.5: tests/integration/test_effects.py.
+bridge is left alone while containers run). Observed on real engines by
+tests/integration/test_effects.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Put an older daemon.json back into a running engine with the least loss.
 
-A rollback is planned like an apply. Tried on 20.10, 26.1 and 28.5 (tests/integration/test_effects.py): an
+A rollback is planned like an apply. Observed on real engines (tests/integration/test_effects.py): an
 older file without live-restore and a restart ends every container, and a reload does not switch off a key
 that the file does not name any more. What keeps every container: the old settings with live-restore on,
 reload until it is in force, restart; the same with live-restore written out as it was, reload; then the
