@@ -12,6 +12,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import OwnedFile, parse_entry
+from ansible_collections.bulkhead.hardening.plugins.module_utils._sealed import new_key, unseal
 from ansible_collections.bulkhead.hardening.plugins.modules.owned_config import ARGUMENT_SPEC
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._collection import collection_version
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge import (
@@ -45,11 +46,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         variables = task_vars or {}
         super().run(task_vars=variables)
         _validation, options = self.validate_argument_spec(ARGUMENT_SPEC)
-        found = self._call(options, "read", variables)
+        key = new_key()
+        found = self._call(options, "read", variables, seal=key)
         if found.get("failed"):
             return found
         try:
-            plans = _decide(options, found["files"], _owner(options["owner"], variables))
+            plans = _decide(options, unseal(found["sealed"], key), _owner(options["owner"], variables))
         except BulkheadError as error:
             return {"failed": True, "msg": f"{error} Nothing was changed."}
         written = self._act(options, plans, variables)
@@ -63,14 +65,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if not _writes(plans):
             return {}
         if not self._task.check_mode:
-            return self._call(options, "write", variables, _plan_text(options["files"], plans))
+            return self._call(options, "write", variables, plan=_plan_text(options["files"], plans))
         validated = options["validate"] or any(file["validate"] for file in options["files"])
         if validated and any(plan.changed for plan in plans):
-            return self._call(options, "validate", variables, _plan_text(options["files"], plans))
+            return self._call(options, "validate", variables, plan=_plan_text(options["files"], plans))
         return {}
 
     def _call(
-        self, options: Mapping[str, Any], phase: str, variables: dict[str, Any], plan: str | None = None
+        self, options: Mapping[str, Any], phase: str, variables: dict[str, Any], **further: str
     ) -> dict[str, Any]:
         """Run the module; the wanted values stay here, the host needs the paths only."""
         arguments = {
@@ -81,9 +83,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "validate": options["validate"],
             "state_directory": options["state_directory"],
             "phase": phase,
+            **further,
         }
-        if plan is not None:
-            arguments["plan"] = plan
         outcome: dict[str, Any] = self._execute_module(
             module_name=_MODULE, module_args=arguments, task_vars=variables
         )

@@ -136,6 +136,9 @@ options:
   plan:
     description: Set by the action plugin; do not set it.
     type: str
+  seal:
+    description: Set by the action plugin; do not set it. Keeps the contents of the files out of logs.
+    type: str
 attributes:
   check_mode:
     description: Predicts the same changes and difference as a real run, and runs the validator.
@@ -262,6 +265,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._owned_files im
     write_files,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._sealed import new_key, seal
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "owner": {"type": "str", "required": True},
@@ -307,13 +311,14 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "phase": {"type": "str", "choices": ["read", "validate", "write"], "default": "read"},
     # Whole contents of files: kept out of the host's log.
     "plan": {"type": "str", "no_log": True},
+    "seal": {"type": "str", "no_log": True},
 }
 
 
-def read(store: LedgerStore, paths: list[str]) -> dict[str, Any]:
+def read(store: LedgerStore, paths: list[str]) -> list[dict[str, Any]]:
     """The texts of the files, and what the ledger says of them."""
     ledger = store.read()
-    files = [
+    return [
         {
             **read_file(path),
             "keys": [entry.as_json() for entry in ledger.of_file(path)],
@@ -321,7 +326,6 @@ def read(store: LedgerStore, paths: list[str]) -> dict[str, Any]:
         }
         for path in paths
     ]
-    return {"changed": False, "files": files}
 
 
 def write(store: LedgerStore, plan: dict[str, Any], validator: Validator) -> dict[str, Any]:
@@ -343,7 +347,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     """Do the phase that the action plugin asks for."""
     store = LedgerStore(module.params["state_directory"])
     if module.params["phase"] == "read":
-        return read(store, [file["path"] for file in module.params["files"]])
+        # Without the action plugin nobody can open it.
+        found = read(store, [file["path"] for file in module.params["files"]])
+        return {"changed": False, "sealed": seal(found, module.params["seal"] or new_key())}
     plan = json.loads(module.params["plan"])
     own = {file["path"]: file["validate"] for file in module.params["files"]}
     validator = Validator(System(), module.params["validate"], plan["secrets"], own)
