@@ -51,7 +51,7 @@ class Host:
 
     def merge(self, keys: dict[str, Any]) -> None:
         store = LedgerStore(str(self.state))
-        [found] = read(store, [str(self.path)])["files"]
+        [found] = read(store, [str(self.path)])
         wanted = WantedKeys.from_options(keys, ())
         plan = decide(_current(found), wanted, owner=OWNER, format_name=self.format)
         if plan.changes or plan.released:
