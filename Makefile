@@ -68,7 +68,7 @@ unit: tools ## the tests that need no virtual machine
 	python -m pytest -m "not lab and not browser"
 
 unit-newest: tools ## the same on the newest ansible-core, where a Python for it is on this machine
-	python -m newest_core -p faults
+	python -m newest_core
 
 tools: $(VENV)/.complete $(BUILD)/collections/ansible_collections/bulkhead/hardening
 
