@@ -38,6 +38,12 @@ def process_of_web(host: Host) -> str:
     return f"{pid} {stat.rpartition(')')[2].split()[19]}"
 
 
+def admins_rule_is_in_force(host: Host) -> bool:
+    """Whether forwarded packets still meet the rule that prepare.yml put into the chain DOCKER-USER."""
+    rules = host.check_output("iptables --list-rules").splitlines()
+    return "-A FORWARD -j DOCKER-USER" in rules and "-A DOCKER-USER -s 198.51.100.0/24 -j DROP" in rules
+
+
 def records() -> list[dict[str, Any]]:
     """What the callback recorded, oldest first."""
     paths = sorted(Path(os.environ["BULKHEAD_RECORD_DIRECTORY"]).glob("*.json"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from observations import info
+from observations import admins_rule_is_in_force, info
 from testinfra.host import Host
 
 
@@ -42,3 +42,7 @@ def test_no_file_of_ours_is_left(host: Host, path: str) -> None:
 
 def test_the_kernel_has_none_of_our_audit_rules(host: Host) -> None:
     assert "bulkhead-docker" not in host.check_output("auditctl -l")
+
+
+def test_the_admin_s_rule_in_the_firewall_is_in_force(host: Host) -> None:
+    assert admins_rule_is_in_force(host)

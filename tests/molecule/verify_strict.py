@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from observations import IMAGE, info, process_of_web, status_of_new_container
+from observations import IMAGE, admins_rule_is_in_force, info, process_of_web, status_of_new_container
 from testinfra.host import Host
 
 
@@ -34,3 +34,7 @@ def test_the_default_bridge_is_as_it_was_while_a_container_runs(host: Host) -> N
 
 def test_the_ordinary_container_lives_on(host: Host) -> None:
     assert process_of_web(host) == host.file("/root/web.process").content_string.strip()
+
+
+def test_the_admin_s_rule_in_the_firewall_is_in_force(host: Host) -> None:
+    assert admins_rule_is_in_force(host)
