@@ -61,7 +61,7 @@ def commit_checkpoint(
     _close(transaction, checkpoint, after, contents)
     if not changed:
         transaction.store.remove(checkpoint.id)
-    pruned = prune(transaction, keep)["pruned"] if keep else []
+    pruned = prune(transaction, keep)["pruned"]
     transaction.lock.release(transaction.holder.run)
     return {
         "changed": False,
@@ -73,8 +73,10 @@ def commit_checkpoint(
 
 
 def prune(transaction: Transaction, keep: int) -> dict[str, Any]:
-    """Remove all but the newest checkpoints; the baseline and what is open stay."""
+    """Remove all but the newest `keep` checkpoints (0: none at all); the baseline and what is open stay."""
     store = transaction.store
+    if not keep:
+        return {"changed": False, "pruned": []}
     closed = [checkpoint for checkpoint in store.history() if checkpoint.status != "open"]
     old = closed[: max(len(closed) - keep, 0)]
     for checkpoint in old:

@@ -261,11 +261,13 @@ def test_a_run_whose_lock_was_taken_over_does_not_commit(host: CheckpointHost) -
 
 def test_only_closed_checkpoints_are_pruned(host: CheckpointHost) -> None:
     host.run({"a.json": "{}"})
+    kept = host.run({"a.json": "[]"}, "again")
     identifier = host.open("two")["id"]
     host.write("b.conf", "x")
-    assert len(_checkpoint_commit.prune(host.transaction("two"), 0)["pruned"]) == 1
+    assert _checkpoint_commit.prune(host.transaction("two"), 0) == {"changed": False, "pruned": []}
+    assert len(_checkpoint_commit.prune(host.transaction("two"), 1)["pruned"]) == 1
     listed = _checkpoint_commit.list_checkpoints(host.transaction("two"))
-    assert [entry["id"] for entry in listed] == ["baseline", identifier]
+    assert [entry["id"] for entry in listed] == ["baseline", kept, identifier]
 
 
 def test_a_damaged_checkpoint_is_listed_with_its_reason_and_stops_the_next_run(host: CheckpointHost) -> None:
