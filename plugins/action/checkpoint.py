@@ -12,6 +12,7 @@ from ansible_collections.bulkhead.hardening.plugins.modules.checkpoint import AR
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._run_identity import run_identity, verdict_on
 
 _MODULE = "bulkhead.hardening.checkpoint"
+_OWN_OPTIONS = ("run", "gone", "alive", "unknown")
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -26,15 +27,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         variables = task_vars or {}
         super().run(task_vars=variables)
         _validation, options = self.validate_argument_spec(ARGUMENT_SPEC, required_if=REQUIRED_IF)
-        arguments = {name: value for name, value in options.items() if name not in ("run", "gone", "alive")}
+        arguments = {name: value for name, value in options.items() if name not in _OWN_OPTIONS}
         arguments["run"] = run_identity(os.getppid())
         outcome = self._call(arguments, variables)
         if not outcome.pop("ask", False):
             return outcome
         # A run of this controller holds the lock: whether its process lives is known here, not on the host.
         found = outcome["holder"]
-        known = {"gone" if verdict_on(found) == "gone" else "alive": [found["run"]]}
-        outcome = self._call({**arguments, **known}, variables)
+        outcome = self._call({**arguments, verdict_on(found): [found["run"]]}, variables)
         outcome.pop("ask", None)
         return outcome
 

@@ -3,7 +3,8 @@
 """One run at a time on a host: a lock that outlives the single module call and names its holder.
 
 The holder is believed as long as it can be there: a run of the same controller is asked for by its process
-(the action plugin does, and says which are gone), a run elsewhere has a lease that its calls renew.
+(the action plugin does, and says which are gone and which live), however long it was silent. A run
+elsewhere has a lease that its calls renew.
 """
 
 from __future__ import annotations
@@ -70,12 +71,13 @@ class RunLocked(CheckpointError):
 
 @dataclass(frozen=True)
 class Claim:
-    """How the lock is asked for. `gone` and `alive`: runs that the controller has looked for."""
+    """How the lock is asked for. `gone`, `alive` and `unknown`: runs that the controller has looked for."""
 
     wait: float = 0.0
     lease: float = 1800.0
     gone: Collection[str] = ()
     alive: Collection[str] = ()
+    unknown: Collection[str] = ()
     takeover: bool = False
 
 
@@ -85,13 +87,14 @@ def verdict(found: Optional[Holder], mine: Holder, claim: Claim, *, now: float) 
         return "free"
     if found.run == mine.run:
         return "mine"
-    # A clock that was set back must not make a lease endless.
-    expired = not 0 <= now - found.seen <= claim.lease
-    if claim.takeover or found.run in claim.gone or expired:
+    if claim.takeover or found.run in claim.gone:
         return "gone"
-    if found.controller == mine.controller and found.run not in claim.alive:
+    if found.run in claim.alive:
+        return "held"
+    if found.controller == mine.controller and found.run not in claim.unknown:
         return "ask"
-    return "held"
+    # A clock that was set back must not make a lease endless, nor take it away.
+    return "held" if abs(now - found.seen) <= claim.lease else "gone"
 
 
 class RunLock:

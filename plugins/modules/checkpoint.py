@@ -104,6 +104,11 @@ options:
     type: list
     elements: str
     default: []
+  unknown:
+    description: Set by the action plugin; do not set it.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: V(restore) shows what it would do. V(open) and V(commit) write nothing.
@@ -287,6 +292,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "run": {"type": "dict"},
     "gone": {"type": "list", "elements": "str", "default": []},
     "alive": {"type": "list", "elements": "str", "default": []},
+    "unknown": {"type": "list", "elements": "str", "default": []},
 }
 REQUIRED_IF = [("state", "restore", ["name"])]
 NUMBERS = ("confirm_within", "lock_wait", "lock_lease", "size_limit", "keep")
@@ -303,6 +309,7 @@ def transaction(parameters: dict[str, Any]) -> Transaction:
         lease=parameters["lock_lease"],
         gone=parameters["gone"],
         alive=parameters["alive"],
+        unknown=parameters["unknown"],
         takeover=parameters["takeover"],
     )
     return Transaction(
