@@ -33,7 +33,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sto
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_transaction import Transaction
 from ansible_collections.bulkhead.hardening.plugins.module_utils._dead_man_program import write_program
-from ansible_collections.bulkhead.hardening.plugins.module_utils._dead_man_timer import arm
+from ansible_collections.bulkhead.hardening.plugins.module_utils._dead_man_timer import arm, disarm
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import DockerService
 
 __all__ = ["OpenRequest", "engines_there", "open_checkpoint"]
@@ -226,10 +226,17 @@ def _extend_baseline(transaction: Transaction, checkpoint: Checkpoint, contents:
 def _armed(
     transaction: Transaction, request: OpenRequest, checkpoint: Checkpoint, *, new: bool
 ) -> Checkpoint:
-    """Arm the dead man's switch; a new checkpoint whose switch cannot be armed goes away again."""
+    """Arm the dead man's switch; a new checkpoint whose switch cannot be armed goes away again.
+
+    One that an earlier call has armed goes first: it would undo the run that goes on in its middle.
+    """
+    store = transaction.store
+    if checkpoint.deadman is not None:
+        disarm(transaction.system, checkpoint.deadman)
+        checkpoint = replace(checkpoint, deadman=None, confirm_within=0)
+        store.save(checkpoint)
     if not request.confirm_within:
         return checkpoint
-    store = transaction.store
     program = f"{store.path(checkpoint.id)}/deadman.pyz"
     try:
         write_program(program)

@@ -116,6 +116,43 @@ def test_open_arms_it_and_commit_disarms_it(host: CheckpointHost, monkeypatch: p
         host.commit()
 
 
+class Timers:
+    """systemd, which refuses a transient unit whose name is loaded (systemd-run(1))."""
+
+    def __init__(self, host: CheckpointHost, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.host = host
+        self.loaded: set[str] = set()
+        self.armed = 0
+        monkeypatch.setattr(host.system, "run", self.run)
+
+    def run(self, argv: list[str], **_options: object) -> Completed:
+        if argv[0] == "systemd-run":
+            unit = f"{argv[1].partition('=')[2]}.timer"
+            if unit in self.loaded:
+                return Completed(tuple(argv), 1, "", f"Unit {unit} was already loaded")
+            self.loaded.add(unit)
+            self.armed += 1
+            return Completed(tuple(argv), 0, "", "")
+        if argv[1] == "stop":
+            self.loaded.discard(argv[2])
+            return Completed(tuple(argv), 0, "", "")
+        return Completed(tuple(argv), 0 if argv[-1] in self.loaded else 3, "", "")
+
+
+@pytest.mark.parametrize(("confirm_within", "armed"), [(600, 2), (0, 1)])
+def test_a_resumed_run_has_the_switch_that_it_asks_for(
+    host: CheckpointHost, monkeypatch: pytest.MonkeyPatch, confirm_within: int, armed: int
+) -> None:
+    timers = Timers(host, monkeypatch)
+    open_checkpoint(host.transaction(), OpenRequest(host.managed(), confirm_within=900))
+    request = OpenRequest(host.managed(), confirm_within=confirm_within, interrupted="resume")
+    resumed = open_checkpoint(host.transaction("two", gone=["one"]), request)
+    assert resumed["resumed"] and timers.armed == armed
+    assert timers.loaded == ({f"bulkhead-deadman-{resumed['id']}.timer"} if confirm_within else set())
+    manifest = json.loads((host.state / "checkpoints" / resumed["id"] / "manifest.json").read_text())
+    assert manifest["confirm_within"] == confirm_within
+
+
 def test_commit_proves_that_it_is_disarmed(host: CheckpointHost, monkeypatch: pytest.MonkeyPatch) -> None:
     run = host.system.run
 
