@@ -6,6 +6,8 @@ VENV     := $(BUILD)/venv
 BIN      := $(abspath $(VENV))/bin
 NAME     ?=
 COUNT    ?= 1
+# One worker has the machines, the other everything else.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadgroup
 
 SYSTEM_PACKAGES := ca-certificates git openssh-client python3-venv shellcheck
 LAB_PACKAGES    := debian-archive-keyring e2fsprogs mmdebstrap qemu-system-x86 qemu-utils uidmap
@@ -32,10 +34,10 @@ demo: tools lab-packages ## audit a careless container host, harden it, audit it
 	python -m demo $(if $(INVENTORY),--inventory $(INVENTORY))
 
 test: tools lab-packages browser-packages lint sanity unit-newest ## everything: lint, sanity, unit tests, molecule scenarios on virtual machines
-	python -m pytest
+	python -m pytest $(SIDE_BY_SIDE)
 
 test-all: tools lab-packages browser-packages lint sanity unit-newest ## the same on every platform, with the slow scenarios
-	python -m pytest --all-platforms
+	python -m pytest $(SIDE_BY_SIDE) --all-platforms
 
 audit: tools ## audit this machine, read-only
 	ansible-playbook playbooks/audit.yml -e posture_audit_report_directory=$(abspath $(BUILD))/audit
@@ -65,7 +67,7 @@ sanity: tools ## ansible-test sanity
 	python -m sanity
 
 unit: tools ## the tests that need no virtual machine
-	python -m pytest -m "not lab and not browser"
+	python -m pytest $(SIDE_BY_SIDE) -m "not lab and not browser"
 
 unit-newest: tools ## the same on the newest ansible-core, where a Python for it is on this machine
 	python -m newest_core

@@ -50,7 +50,7 @@ def main() -> int:
         return 0
     python = prepare(interpreter)
     subprocess.run([ENVIRONMENT / "bin" / "ansible", "--version"], check=True)
-    command = [str(python), "-m", "pytest", "--quiet", "-m", "not lab and not browser"]
+    command = [str(python), "-m", "pytest", "--quiet", "--numprocesses", "2", "-m", "not lab and not browser"]
     return subprocess.run(command, cwd=CHECKOUT, check=False).returncode
 
 
