@@ -27,6 +27,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sta
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
     UserFileError,
+    is_member,
     owner_of_path,
     primary_group,
     read_file_as,
@@ -75,16 +76,26 @@ def capture_file(path: str, *, limit: int) -> tuple[FileState, Optional[bytes]]:
 def _capture_as(uid: int, path: str, limit: int) -> tuple[FileState, Optional[bytes]]:
     """A user's own file, as that user; its extended attributes stay with it when it is replaced.
 
-    No user can stop a run or a restore by what they put there: what cannot be read is noted, and left.
+    No user can stop a run or a restore by what they put there: what cannot be read is noted, and left. An
+    owner or a group that the user could not give the file again is not recorded, and so not asked for.
     """
     try:
-        found = read_file_as(uid, primary_group(uid), path, limit)
+        primary = primary_group(uid)
+        found = read_file_as(uid, primary, path, limit)
     except UserFileError as error:
         return FileState("unreadable", target=str(error)), None
     if found is None:
         return ABSENT, None
     checksum = hashlib.sha256(found.content).hexdigest()
-    state = FileState("file", checksum, len(found.content), mode=found.mode, uid=found.uid, gid=found.gid)
+    state = FileState(
+        kind="file",
+        sha256=checksum,
+        size=len(found.content),
+        mode=found.mode,
+        uid=uid if found.uid == uid else None,
+        # The primary one comes by itself, also in the place of one that they have left meanwhile.
+        gid=found.gid if found.gid != primary and is_member(uid, found.gid) else None,
+    )
     return state, found.content
 
 
@@ -127,7 +138,7 @@ def put_file(path: str, wanted: FileState, content: Optional[bytes]) -> None:
     uid = owner_of_path(path)
     if uid is not None:
         kept = content if wanted.kind == "file" else None
-        write_as(uid, primary_group(uid), path, kept, wanted.mode or 0, make_parents=True)
+        write_as(uid, primary_group(uid), path, kept, wanted.mode or 0, group=wanted.gid, make_parents=True)
         return
     if wanted.kind == "absent":
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):

@@ -71,30 +71,43 @@ class NewText:
 class Validator:
     """Runs a command with `%s` replaced by a file's path; secrets never leave it in an error.
 
-    `own` gives files a command of their own, by their path; all others have `argv`.
+    `own` gives files a command of their own, by their path; all others have `argv`. `looks` gives files a
+    look at what their content names on the host: content -> problems.
     """
 
     system: System
     argv: Sequence[str]
     secrets: Sequence[str] = ()
     own: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    looks: Mapping[str, Callable[[System, str], list[str]]] = field(default_factory=dict)
 
     def check(self, temporary: str, path: str) -> None:
-        """Raise `OwnedFileError` with what the validator wrote when it refuses the file."""
+        """Raise `OwnedFileError` with what is wrong when the command or the look refuses the file."""
         command = self.own.get(path) or self.argv
-        if not command:
-            return
+        if command:
+            self._run(command, temporary, path)
+        if path in self.looks:
+            with open(temporary, encoding="utf-8", newline="") as stream:  # noqa: PTH123
+                problems = self.looks[path](self.system, stream.read())
+            if problems:
+                raise OwnedFileError(f"{path}: {self._shown('; '.join(problems))}. {UNCHANGED}")
+
+    def _run(self, command: Sequence[str], temporary: str, path: str) -> None:
         argv = [word.replace("%s", temporary) for word in command]
         try:
             completed = self.system.run(argv, timeout=60)
         except PortError as error:
             raise OwnedFileError(f"{path}: the validator could not be run: {error}. {UNCHANGED}") from error
         if completed.returncode != 0:
-            said = (completed.stderr.strip() or completed.stdout.strip()).replace(temporary, path)
-            for secret in self.secrets:
-                said = said.replace(secret, "(secret)")
-            said = without_credentials(said)[-2000:]
+            said = self._shown(
+                (completed.stderr.strip() or completed.stdout.strip()).replace(temporary, path)
+            )
             raise OwnedFileError(f"{path}: {argv[0]} refuses the new content: {said} {UNCHANGED}")
+
+    def _shown(self, said: str) -> str:
+        for secret in self.secrets:
+            said = said.replace(secret, "(secret)")
+        return without_credentials(said)[-2000:]
 
 
 def resolve(path: str) -> str:
@@ -242,11 +255,12 @@ def _prepared(new: NewText, validator: Validator) -> Iterator[Callable[[], None]
 
 
 def _put_as(uid: int, new: NewText) -> None:
-    """Write or remove a user's file as the user; it keeps its mode."""
+    """Write or remove a user's file as the user; it keeps its mode, and its group where the user is in it."""
     gid = primary_group(uid)
     found = read_file_as(uid, gid, new.path, SIZE_LIMIT)
     content = None if new.text is None else new.text.encode("utf-8")
-    write_as(uid, gid, new.path, content, found.mode if found else NEW_FILE_MODE, make_parents=True)
+    mode, group = (found.mode, found.gid) if found else (NEW_FILE_MODE, None)
+    write_as(uid, gid, new.path, content, mode, group=group, make_parents=True)
 
 
 def _remove_if_there(path: str) -> None:

@@ -20,7 +20,7 @@ import stat
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Optional
 
@@ -29,6 +29,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import 
 __all__ = [
     "UserFile",
     "UserFileError",
+    "is_member",
     "owner_of_path",
     "primary_group",
     "read_as",
@@ -122,23 +123,43 @@ def read_file_as(uid: int, gid: int, path: str, limit: int) -> Optional[UserFile
     return UserFile(content=answer[_STATUS.size :], mode=mode & 0o7777, uid=file_uid, gid=file_gid)
 
 
+def is_member(uid: int, group: int) -> bool:
+    """Whether an account is in a group, so that it may give the group to a file of its own (chown(2))."""
+    try:
+        account = pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return group in os.getgrouplist(account.pw_name, account.pw_gid)
+
+
 def write_as(
-    uid: int, gid: int, path: str, content: Optional[bytes], mode: int, *, make_parents: bool = False
+    uid: int,
+    gid: int,
+    path: str,
+    content: Optional[bytes],
+    mode: int,
+    *,
+    group: Optional[int] = None,
+    make_parents: bool = False,
 ) -> None:
     """Put a file in its place as the user, as a whole or not at all; `content` None removes it.
 
     What it replaces may only be a regular file; its extended attributes and ACL go over to the new one.
 
+    :param group: the file's group, where the user is a member of it; otherwise it is the user's primary one
+
     :raises UserFileError: the user may not, something else than a regular file is there, or no answer in 10 s
     """
     place = _place(path)
+    given = group if group is not None and is_member(uid, group) else None
 
     def act() -> bytes:
         with _parent(place, make=make_parents and content is not None) as parent:
-            _replace(parent, place.rest[-1], content, mode)
+            _replace(parent, place.rest[-1], content, mode, given)
         return b""
 
-    if _as_user(uid, gid, path, act, limit=0) is None and content is not None:
+    groups = [] if given is None else [given]
+    if _as_user(uid, gid, path, act, limit=0, groups=groups) is None and content is not None:
         raise UserFileError(f"{path}: its directory is not there. {UNCHANGED}")
 
 
@@ -233,7 +254,7 @@ def _packed(descriptor: int, limit: int) -> bytes:
     raise UserFileError(f"it is longer than {limit} bytes")
 
 
-def _replace(parent: int, name: str, content: Optional[bytes], mode: int) -> None:
+def _replace(parent: int, name: str, content: Optional[bytes], mode: int, group: Optional[int]) -> None:
     found = _regular_or_none(parent, name)
     if content is None:
         if found:
@@ -247,6 +268,8 @@ def _replace(parent: int, name: str, content: Optional[bytes], mode: int) -> Non
             _write_all(descriptor, content)
             if found:
                 _take_attributes(parent, name, descriptor)
+            if group is not None:
+                os.fchown(descriptor, -1, group)
             os.fchmod(descriptor, mode)
             os.fsync(descriptor)
         finally:
@@ -296,14 +319,16 @@ def _sync(parent: int) -> None:
         os.close(descriptor)
 
 
-def _as_user(uid: int, gid: int, path: str, act: Callable[[], bytes], *, limit: int) -> Optional[bytes]:
+def _as_user(
+    uid: int, gid: int, path: str, act: Callable[[], bytes], *, limit: int, groups: Sequence[int] = ()
+) -> Optional[bytes]:
     """What `act` returns in a process that is the user; None when it meets a name that is not there."""
     if os.geteuid() not in (0, uid):
         raise UserFileError(f"{path}: only root can act as user {uid}. {UNCHANGED}")
     reader, writer = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
-        _child(uid, gid, act, writer)
+        _child(uid, gid, groups, act, writer)
     os.close(writer)
     try:
         answer = _collect(reader, limit + _ANSWER_SLACK)
@@ -321,18 +346,18 @@ def _as_user(uid: int, gid: int, path: str, act: Callable[[], bytes], *, limit: 
     raise UserFileError(f"{path}: as user {uid}: {said}. {UNCHANGED}")
 
 
-def _child(uid: int, gid: int, act: Callable[[], bytes], writer: int) -> NoReturn:
+def _child(uid: int, gid: int, groups: Sequence[int], act: Callable[[], bytes], writer: int) -> NoReturn:
     """Become the user for good, act, answer, and end without running anything of the parent's."""
     try:
         os.umask(0o077)
-        _write_all(writer, _answer(uid, gid, act))
+        _write_all(writer, _answer(uid, gid, groups, act))
     finally:
         os._exit(0)
 
 
-def _answer(uid: int, gid: int, act: Callable[[], bytes]) -> bytes:
+def _answer(uid: int, gid: int, groups: Sequence[int], act: Callable[[], bytes]) -> bytes:
     try:
-        _become(uid, gid)
+        _become(uid, gid, groups)
         return b"+" + act()
     except UserFileError as error:
         return b"-" + str(error).encode()
@@ -348,10 +373,10 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno or 0)
 
 
-def _become(uid: int, gid: int) -> None:
+def _become(uid: int, gid: int, groups: Sequence[int]) -> None:
     if os.geteuid() != 0:
         return
-    os.setgroups([])
+    os.setgroups(groups)
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
     if uid != 0 and 0 in os.getresuid():

@@ -377,6 +377,40 @@ def test_a_user_s_file_is_put_back_as_that_user(host: CheckpointHost, own: Path)
     assert (own.read_text(), status.st_uid, stat.S_ISREG(status.st_mode)) == ("theirs", NOBODY, True)
 
 
+@pytest.mark.parametrize(("groups", "gid"), [([4], 4), ([], NOBODY)])
+def test_a_user_s_file_has_its_group_again_where_the_user_may_give_it(
+    host: CheckpointHost, own: Path, monkeypatch: pytest.MonkeyPatch, groups: list[int], gid: int
+) -> None:
+    monkeypatch.setattr(os, "getgrouplist", lambda _name, primary: [primary, *groups])
+    os.chown(own, NOBODY, 4)
+    identifier = host.open()["id"]
+    own.unlink()
+    outcome = host.restore(identifier)
+    assert (own.read_text(), own.stat().st_gid) == ("theirs", gid)
+    assert outcome["actions"] == [f"{own}: made again"]
+
+
+def test_a_group_that_the_user_has_left_meanwhile_fails_no_restore(
+    host: CheckpointHost, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = [4]
+    monkeypatch.setattr(os, "getgrouplist", lambda _name, primary: [primary, *groups])
+    os.chown(own, NOBODY, 4)
+    identifier = host.open()["id"]
+    groups.clear()
+    own.write_text("by the run")
+    host.restore(identifier)
+    assert (own.read_text(), own.stat().st_gid) == ("theirs", NOBODY)
+
+
+def test_a_user_s_file_that_root_made_fails_no_restore(host: CheckpointHost, own: Path) -> None:
+    os.chown(own, 0, 0)
+    identifier = host.open()["id"]
+    own.unlink()
+    host.restore(identifier)
+    assert (own.read_text(), own.stat().st_uid) == ("theirs", NOBODY)
+
+
 def test_a_user_s_link_is_not_followed_and_stops_nothing(host: CheckpointHost, own: Path) -> None:
     before = host.content()
     secret = host.path("secret")

@@ -373,6 +373,16 @@ class TestUserFile:
         _write(store, _new(theirs, "again", created=True))
         assert theirs.stat().st_uid == NOBODY
 
+    @pytest.mark.parametrize("groups", [[4], []])
+    def test_it_keeps_its_group_where_the_user_is_in_it(
+        self, store: LedgerStore, theirs: Path, monkeypatch: pytest.MonkeyPatch, groups: list[int]
+    ) -> None:
+        monkeypatch.setattr(os, "getgrouplist", lambda _name, gid: [gid, *groups])
+        os.chown(theirs, NOBODY, 4)
+        _write(store, _new(theirs, "new"))
+        assert theirs.read_text() == "new"
+        assert theirs.stat().st_gid == (groups[0] if groups else primary_group(NOBODY))
+
     def test_a_link_to_a_file_of_root_s_is_neither_read_nor_written(
         self, store: LedgerStore, theirs: Path, target: Path
     ) -> None:

@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from ansible_collections.bulkhead.hardening.plugins.module_utils import _user_files
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
     UserFileError,
+    is_member,
     owner_of_path,
     primary_group,
     read_as,
@@ -109,10 +111,10 @@ def test_a_link_swapped_in_after_the_path_was_looked_at_is_not_followed(
     path = _theirs(home / "config", b"theirs")
     become = _user_files._become
 
-    def swap_then_become(uid: int, gid: int) -> None:
+    def swap_then_become(uid: int, gid: int, groups: Sequence[int]) -> None:
         path.unlink()
         path.symlink_to(secret)
-        become(uid, gid)
+        become(uid, gid, groups)
 
     monkeypatch.setattr(_user_files, "_become", swap_then_become)
     with pytest.raises(UserFileError, match="symbolic link"):
@@ -159,7 +161,7 @@ def test_a_huge_file_is_refused_unread(home: Path) -> None:
 def test_what_does_not_answer_is_given_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _theirs(home / "config", b"theirs")
     monkeypatch.setattr(_user_files, "SECONDS", 0.2)
-    monkeypatch.setattr(_user_files, "_become", lambda _uid, _gid: time.sleep(30))
+    monkeypatch.setattr(_user_files, "_become", lambda _uid, _gid, _groups: time.sleep(30))
     with pytest.raises(UserFileError, match=r"no answer within 0.2 s"):
         read_as(UID, GID, str(path), LIMIT)
 
@@ -250,3 +252,42 @@ def test_an_account_has_a_primary_group() -> None:
     assert primary_group(0) == 0
     with pytest.raises(UserFileError, match="user 987654: there is no such account"):
         primary_group(987654)
+
+
+@as_root
+@pytest.mark.parametrize(("groups", "expected"), [([GID, 4], 4), ([GID], GID)])
+def test_a_file_keeps_its_group_where_its_user_is_in_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, groups: list[int], expected: int
+) -> None:
+    monkeypatch.setattr(_user_files.pwd, "getpwuid", lambda _uid: pwd.getpwnam("nobody"))
+    monkeypatch.setattr(_user_files.os, "getgrouplist", lambda _name, _gid: groups)
+    path = _theirs(home / "config", b"old", 0o640)
+    os.chown(path, UID, 4)
+    write_as(UID, GID, str(path), b"new", 0o2640, group=4)
+    status = path.stat()
+    assert (path.read_bytes(), status.st_uid, status.st_gid) == (b"new", UID, expected)
+    # Unlike chown(2), which takes it away, the mode comes after the group.
+    assert stat.S_IMODE(status.st_mode) == 0o2640
+
+
+@as_root
+def test_the_child_has_that_one_group_and_no_other(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_user_files, "is_member", lambda _uid, group: group in (4, 0))
+    below = home / "below"
+    below.mkdir()
+    os.chown(below, 0, 0)
+    below.chmod(0o770)
+    with pytest.raises(UserFileError, match="Permission denied"):
+        write_as(UID, GID, str(below / "config"), b"new", 0o640, group=4)
+
+
+def test_who_is_in_a_group_says_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(
+        _user_files.os, "getgrouplist", lambda name, gid: asked.append((name, gid)) or [gid, 4]
+    )
+    assert is_member(0, 4)
+    assert is_member(0, 0)
+    assert not is_member(0, 5)
+    assert set(asked) == {("root", 0)}
+    assert not is_member(987654, 0)
