@@ -34,7 +34,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._unix_http import parse_json
 
-__all__ = ["Situation", "Stage", "restore_engine", "stages"]
+__all__ = ["Situation", "Stage", "restore_engine", "situation_of", "stages"]
 
 _LIVE_RESTORE = "live-restore"
 
@@ -255,7 +255,7 @@ def restore_engine(
         service.daemon_reload()
         actions.append("daemon_reload")
     state = service.state_of_a_troubled_engine()
-    situation = _situation(
+    situation = situation_of(
         system, service, state, path, old, unit_changed=other_files_changed, taken_at=taken_at
     )
     plan = stages(situation)
@@ -278,7 +278,7 @@ def restore_engine(
     }
 
 
-def _situation(
+def situation_of(
     system: System,
     service: DockerService,
     state: EngineState,
@@ -288,6 +288,7 @@ def _situation(
     unit_changed: bool,
     taken_at: Optional[float],
 ) -> Situation:
+    """What a rollback of the engine starts from; raises `DockerServiceError` for a file that cannot be read."""
     current: Optional[bytes] = None
     try:
         current = system.read_bytes(path)
