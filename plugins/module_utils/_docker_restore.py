@@ -98,14 +98,31 @@ def stages(situation: Situation) -> list[Stage]:
     kinds = _kinds(current, old, situation.version)
     if situation.running and kinds <= {"reload"} and not situation.unit_changed:
         return _by_reload(situation, current, old)
-    moves = "move_data" in kinds and situation.running
-    if moves and situation.containers:
-        why = "the data moves back, and no container may stay behind"
-        return [
-            Stage(situation.current, "stop_containers", why),
-            Stage(situation.old, "restart", "no container is left"),
-        ]
+    if "move_data" in kinds and situation.containers:
+        return _moving_back(situation, current or {}, old)
     return _by_restart(situation, current, old)
+
+
+def _moving_back(situation: Situation, current: Mapping[str, Any], old: Mapping[str, Any]) -> list[Stage]:
+    """Every container is stopped by the engine in whose place it is, before the old place is used again."""
+    content, first = situation.current, []
+    if not situation.running:
+        content = _bytes(_in_the_place_of(current, old, keeping=situation.flag_live_restore is None))
+        why = "only the engine in the present place can stop the containers that are there"
+        first = [Stage(content, "start", why)]
+    return [
+        *first,
+        Stage(content, "stop_containers", "the data moves back, and no container may stay behind"),
+        Stage(situation.old, "restart", "no container is left"),
+    ]
+
+
+def _in_the_place_of(current: Mapping[str, Any], old: Mapping[str, Any], *, keeping: bool) -> dict[str, Any]:
+    """The old settings, which the engine started with, and the place of the data that it has now."""
+    movers = {name.partition(".")[0] for name in MOVES_DATA}
+    settings = {name: value for name, value in old.items() if name not in movers}
+    settings.update((name, value) for name, value in current.items() if name in movers)
+    return {**settings, _LIVE_RESTORE: True} if keeping else settings
 
 
 def _by_reload(
@@ -262,7 +279,7 @@ def restore_engine(
     try:
         for stage in plan:
             write(stage.content)
-            actions += _carry_out(service, stage, state.containers)
+            actions += _carry_out(service, stage)
     finally:
         write(old)
     started = _start_missing(service, before) if service.state().started_at is not None else []
@@ -313,11 +330,11 @@ def situation_of(
     )
 
 
-def _carry_out(service: DockerService, stage: Stage, containers: Sequence[RunningContainer]) -> list[str]:
+def _carry_out(service: DockerService, stage: Stage) -> list[str]:
     if stage.action == "none":
         return []
     if stage.action == "stop_containers":
-        service.stop_containers(containers)
+        service.stop_containers(service.state().containers)
         service.prove_none_left()
         return [stage.action]
     {"start": service.start, "restart": service.restart, "reload": service.reload}[stage.action]()

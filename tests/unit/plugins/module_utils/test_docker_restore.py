@@ -146,10 +146,34 @@ def test_before_data_moves_back_every_container_stops(current: bytes) -> None:
     ]
 
 
+def test_data_moves_back_by_the_engine_that_has_the_containers_also_when_it_is_down() -> None:
+    current = b'{"live-restore": true, "userns-remap": "default", "no-new-privileges": true}'
+    situation = replace(SITUATION, current=current, old=b'{"icc": true}', running=False)
+    plan = stages(situation)
+    assert [stage.action for stage in plan] == ["start", "stop_containers", "restart"]
+    place = {"icc": True, "userns-remap": "default", "live-restore": True}
+    assert [json.loads(stage.content or b"") for stage in plan] == [place, place, {"icc": True}]
+    (only,) = stages(replace(situation, containers=False))
+    assert (only.content, only.action) == (b'{"icc": true}', "start")
+
+
+def test_the_containers_of_an_engine_that_was_down_are_stopped_by_it(engine: ScriptedService) -> None:
+    engine.path.write_bytes(b'{"userns-remap": "default"}')
+    engine.running = False
+    _restore(engine, None)
+    assert [name for name, _content in engine.done] == ["start", "stop", "prove", "restart"]
+    assert engine.stopped == ["web"]
+
+
 VALUES = st.dictionaries(
     st.sampled_from(["live-restore", "debug", "icc", "userns-remap", "no-new-privileges"]), st.booleans()
 )
 BYTES = st.none() | VALUES.map(lambda keys: json.dumps(keys).encode()) | st.sampled_from([b"", b"{broken"])
+
+
+def _place(content: bytes | None) -> object:
+    settings = json.loads(content) if content and content != b"{broken" else {}
+    return settings.get("userns-remap")
 
 
 @given(
@@ -172,7 +196,16 @@ def test_every_rollback_ends_with_the_old_bytes_and_keeps_what_it_can(situation:
     assert plan[-1].content == situation.old
     kept = situation.containers and not situation.swarm and situation.flag_live_restore is None
     live_restore = situation.live_restore
+    moved = _place(situation.current) != _place(situation.old) and b"{broken" not in (
+        situation.current,
+        situation.old,
+    )
     for stage in plan:
+        if stage.action in ("restart", "start") and moved and situation.containers:
+            stopped = any(earlier.action == "stop_containers" for earlier in plan[: plan.index(stage)])
+            assert stopped or _place(stage.content) == _place(situation.current), (
+                "another place"
+            )
         content = json.loads(stage.content) if stage.content and stage.content != b"{broken" else {}
         live_restore = live_restore or stage.await_live_restore
         if stage.action == "stop_containers":
@@ -194,6 +227,7 @@ class ScriptedService:
         self.live_restore = True
         self.fails_at: str | None = None
         self.containers: tuple[RunningContainer, ...] = (WEB,)
+        self.stopped: list[str] = []
 
     def _note(self, name: str) -> None:
         self.done.append((name, json.loads(self.path.read_bytes()) if self.path.exists() else None))
@@ -202,7 +236,8 @@ class ScriptedService:
 
     def state(self) -> EngineState:
         started = 1000.0 if self.running else None
-        return EngineState(self.version, started, None, self.live_restore, False, self.containers)
+        listed = self.containers if self.running else ()
+        return EngineState(self.version, started, None, self.live_restore, False, listed)
 
     def state_of_a_troubled_engine(self) -> EngineState:
         return self.state()
@@ -242,6 +277,7 @@ class ScriptedService:
 
     def stop_containers(self, containers: Iterable[RunningContainer]) -> None:
         self._note("stop")
+        self.stopped = [container.name for container in containers]
         self.containers = ()
 
     def prove_none_left(self) -> None:
