@@ -17,6 +17,10 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import 
     OwnedKey,
     same,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._optional_parsers import (
+    CannotTell,
+    optional_parser,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._sensitive import is_sensitive, shown
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
@@ -30,7 +34,7 @@ __all__ = ["drift", "ledger_drift"]
 FILE_LIMIT = 1024 * 1024
 LEDGER_LIMIT = 16 * 1024 * 1024
 
-# What the standard library can parse; of other formats only the checksum tells that a file was edited.
+# What the standard library can parse on every host; for the others see `optional_parser`.
 _VALUES: Mapping[str, Callable[[str], Any]] = {
     "json": json.loads,
     "keyfile": lambda text: Keyfile.parse(text).value,
@@ -46,7 +50,8 @@ def ledger_drift(system: System, state_directory: str = "/var/lib/bulkhead") -> 
 
     - ``changed``: another value is there
     - ``absent``: the key, or our element of its list (``set``), is not there any more; ``found`` is null
-    - ``edited``: the file is not as it was written, and its format cannot be read here: ``key`` is null
+    - ``edited``: the file is not as it was written, and its format cannot be read here, so that the keys may
+      be as they were set or not: ``key`` is null
     - ``unreadable``: the file could not be read: ``key`` is null, ``found`` says why
 
     :raises LedgerError: there is a ledger, and it cannot be read
@@ -91,12 +96,16 @@ def _file_drift(
     if content is None:
         return [_of_key(entry, "absent", None) for entry in entries]
     facts = ledger.files.get(path)
-    parse = _VALUES.get("json" if facts is None else facts.format)
+    if facts is not None and facts.wrote(hashlib.sha256(content).hexdigest()):
+        return []
+    format_name = "json" if facts is None else facts.format
+    parse = _VALUES.get(format_name) or optional_parser(format_name)
     if parse is None:
-        edited = facts is None or hashlib.sha256(content).hexdigest() != facts.sha256
-        return [_of_file(entries, "edited", None)] if edited else []
+        return [_of_file(entries, "edited", None)]
     try:
         document = parse(content.decode("utf-8"))
+    except CannotTell:
+        return [_of_file(entries, "edited", None)]
     except (ValueError, RecursionError, BulkheadError) as error:
         return [_of_file(entries, "unreadable", f"not of its format any more ({type(error).__name__})")]
     differing = (_key_drift(entry, document) for entry in entries)

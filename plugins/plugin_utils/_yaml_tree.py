@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 from ansible_collections.bulkhead.hardening.plugins.module_utils._merge_errors import MergeError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._yaml_scalars import plain_scalar
 
 __all__ = ["Member", "Tree", "parse_yaml"]
 
@@ -27,19 +28,6 @@ _DEPTH_LIMIT = 64
 _VALUE_LIMIT = 100_000
 _COLON = re.compile(r"\s*:")
 _STR = "tag:yaml.org,2002:str"
-
-# YAML 1.2.2, 10.3.2 (core schema)
-_NULL = re.compile(r"null|Null|NULL|~|")
-_TRUE = re.compile(r"true|True|TRUE")
-_FALSE = re.compile(r"false|False|FALSE")
-_INT = re.compile(r"[-+]?[0-9]+")
-_BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_SPECIAL = {
-    **dict.fromkeys([".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"], float("inf")),
-    **dict.fromkeys(["-.inf", "-.Inf", "-.INF"], float("-inf")),
-    **dict.fromkeys([".nan", ".NaN", ".NAN"], float("nan")),
-}
 
 
 @dataclass(eq=False)
@@ -185,14 +173,4 @@ class _Builder:
 
 def _scalar(event: _Event) -> Any:
     """The value of a scalar; one with a tag of its own is its text."""
-    text = event.value
-    if not event.implicit[0]:
-        return text
-    for pattern, value in ((_NULL, None), (_TRUE, True), (_FALSE, False)):
-        if pattern.fullmatch(text):
-            return value
-    if _INT.fullmatch(text):
-        return int(text)
-    if _BASED.fullmatch(text):
-        return int(text, 0)
-    return float(text) if _FLOAT.fullmatch(text) else _SPECIAL.get(text, text)
+    return plain_scalar(event.value) if event.implicit[0] else event.value

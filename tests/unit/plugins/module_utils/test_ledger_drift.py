@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import 
     OwnedKey,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_drift import drift, ledger_drift
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._yaml_text import YamlText
 from unit.fake_system import FakeSystem
 
 PATH = "/etc/no such directory/file"
@@ -84,14 +86,87 @@ def test_a_line_that_somebody_removed() -> None:
 
 
 @pytest.mark.parametrize("format_name", ["toml", "yaml"])
-def test_a_file_that_cannot_be_parsed_here_is_known_by_its_checksum(format_name: str) -> None:
+def test_a_file_that_cannot_be_parsed_here_is_known_by_its_checksum(
+    monkeypatch: pytest.MonkeyPatch, format_name: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "tomllib" if format_name == "toml" else "yaml", None)
     ledger = _ledger(_entry("engine/runtime", "crun"), format_name=format_name, written=b"as written")
     assert _found(ledger, b"as written") == []
     assert _found(ledger, b"edited") == [(None, None, None, "edited")]
 
 
+@pytest.mark.parametrize("format_name", ["json", "keyfile", "toml", "yaml"])
+def test_a_file_on_its_way_is_as_it_was_written(format_name: str) -> None:
+    ledger = _ledger(_entry("a", "b"), format_name=format_name, written=b"old")
+    facts = replace(ledger.files[PATH], next_sha256=hashlib.sha256(b"new").hexdigest())
+    assert _found(replace(ledger, files={PATH: facts}), b"new") == []
+
+
+TOML = b'[engine]\nruntime = "crun"\n'
+YAML = b"engine:\n  runtime: crun\n"
+
+
 @pytest.mark.parametrize(
-    ("content", "format_name"), [(b"{", "json"), (b"\xff", "json"), (b"[" * 99999, "json"), (b"x", "keyfile")]
+    ("format_name", "content", "expected"),
+    [
+        ("toml", b"# a comment\n" + TOML + b"since = 2026-11-24\n", None),
+        ("toml", b'engine = {runtime = "runc"}', ("runc", "changed")),
+        ("toml", b"engine = {runtime = 2026-11-24}", ("2026-11-24", "changed")),
+        ("toml", b"[engine]", (None, "absent")),
+        ("yaml", b"# a comment\nother: [yes, {1: 2}]\n" + YAML, None),
+        ("yaml", b"engine: {runtime: 'crun'}", None),
+        ("yaml", b"engine: {runtime: !mine crun}", None),
+        ("yaml", b"engine: {runtime: yes}", ("yes", "changed")),
+        ("yaml", b"engine: {runtime: true}", (True, "changed")),
+        ("yaml", b"engine: {runtime: 'true'}", ("true", "changed")),
+        ("yaml", b"engine:", (None, "absent")),
+        ("yaml", b"", (None, "absent")),
+    ],
+)
+def test_an_edit_beside_an_owned_key_is_no_drift_of_it(
+    format_name: str, content: bytes, expected: tuple[Any, str] | None
+) -> None:
+    ledger = _ledger(_entry("engine/runtime", "crun"), format_name=format_name, written=b"before the edit")
+    found = [] if expected is None else [(["engine", "runtime"], "crun", *expected)]
+    assert _found(ledger, content) == found
+
+
+@pytest.mark.parametrize(("value", "written"), [("yes", b"yes"), ("1_0", b"1_0"), (8, b"0o10"), (10, b"010")])
+def test_yaml_means_on_the_host_what_it_means_on_the_controller(value: Any, written: bytes) -> None:
+    ledger = _ledger(_entry("a/1", value), format_name="yaml")
+    assert YamlText(f"a: {{1: {written.decode()}}}").value == {"a": {"1": value}}
+    assert _found(ledger, b"a:\n  1: " + written) == []
+
+
+@pytest.mark.parametrize(
+    ("format_name", "content"),
+    [
+        ("yaml", b"a: &a [*a]\nengine: *a\n"),
+        ("yaml", b"a: &a crun\nengine: {runtime: *a}\n"),
+        ("yaml", YAML + b"#" * 128 * 1024),
+        ("toml", TOML + b"#" * 128 * 1024),
+    ],
+)
+def test_what_is_not_read_here_is_not_guessed_at(format_name: str, content: bytes) -> None:
+    ledger = _ledger(_entry("engine/runtime", "crun"), format_name=format_name)
+    assert _found(ledger, content) == [(None, None, None, "edited")]
+
+
+@pytest.mark.parametrize(
+    ("content", "format_name"),
+    [
+        (b"{", "json"),
+        (b"\xff", "json"),
+        (b"[" * 99999, "json"),
+        (b"x", "keyfile"),
+        (b"x", "toml"),
+        (b"x = " + b"[" * 9999, "toml"),
+        (b"x: [", "yaml"),
+        (b"[" * 9999, "yaml"),
+        (b"{[1]: 2}", "yaml"),
+        (b"a: 1\n---\nb: 2", "yaml"),
+        (b"a: \x00", "yaml"),
+    ],
 )
 def test_what_is_no_longer_of_its_format_is_unreadable(content: bytes, format_name: str) -> None:
     [(key, _set, found, state)] = _found(_ledger(_entry("icc", False), format_name=format_name), content)
