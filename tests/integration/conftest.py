@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ SECONDS = 2700
 SECONDS_FOR_EVERY_FAULT = 6 * 3600
 # It has one machine, as the demo has.
 BESIDE_THE_DEMO = "bare"
+EVERY_RUN = ("debian-12", "debian-13")
 
 
 class Scenarios:
@@ -100,8 +102,31 @@ def beside_the_demo(request: pytest.FixtureRequest, scenarios: Scenarios) -> Non
         scenarios.start(BESIDE_THE_DEMO)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def _sample_of_effects(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]:
+    """What is left out: every effect is tried on one engine, on the next day on the other."""
+    effects = [item for item in items if item.nodeid.split("::")[0].endswith("/test_effects.py")]
+    if config.getoption("--all-platforms"):
+        return []
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in effects:
+        platform = next((name for name in EVERY_RUN if name in item.name), None)
+        if platform is not None:
+            cases.setdefault(item.name.replace(platform, ""), []).append(item)
+    today = date.today().toordinal()
+    return [
+        item
+        for number, case in enumerate(cases.values())
+        for index, item in enumerate(case)
+        if len(case) > 1 and index != (number + today) % len(case)
+    ]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The demo first, then the scenario beside it: what comes after needs both places for machines."""
+    left_out = _sample_of_effects(config, items)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
     def place(item: pytest.Item) -> int:
         names = ("test_the_demo", f"test_scenario[{BESIDE_THE_DEMO}]")
