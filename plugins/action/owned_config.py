@@ -66,7 +66,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return {}
         if not self._task.check_mode:
             return self._call(options, "write", variables, plan=_plan_text(options["files"], plans))
-        validated = options["validate"] or any(file["validate"] for file in options["files"])
+        validated = options["validate"] or any(
+            file["validate"] or file["look"] != "nothing" for file in options["files"]
+        )
         if validated and any(plan.changed for plan in plans):
             return self._call(options, "validate", variables, plan=_plan_text(options["files"], plans))
         return {}
@@ -78,7 +80,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         arguments = {
             "owner": options["owner"],
             "files": [
-                {name: file[name] for name in ("path", "format", "validate")} for file in options["files"]
+                {name: file[name] for name in ("path", "format", "validate", "look")}
+                for file in options["files"]
             ],
             "validate": options["validate"],
             "state_directory": options["state_directory"],

@@ -90,7 +90,7 @@ def docker_engine_wanted(
     return {
         **daemon_json,
         "files": [
-            {"format": "json", **daemon_json},
+            {"format": "json", "look": "docker_daemon", **daemon_json},
             {"path": SERVICE_DROP_IN, "format": "keyfile", "keys": service},
             {"path": SOCKET_DROP_IN, "format": "keyfile", "keys": socket_unit},
         ],

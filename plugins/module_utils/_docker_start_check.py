@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_references import profile_problems
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_configuration import (
     configuration_path,
@@ -18,11 +18,8 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker
     parse_flags,
     read_configuration_file,
 )
-from ansible_collections.bulkhead.hardening.plugins.module_utils._unix_http import parse_json
 
 __all__ = ["start_problems"]
-
-_PROFILE_LIMIT = 4 * 1024 * 1024
 
 
 def start_problems(system: System, command: Sequence[str]) -> list[str]:
@@ -43,18 +40,4 @@ def start_problems(system: System, command: Sequence[str]) -> list[str]:
         for name in conflicts(file.settings, flags)
     ]
     profile = file.settings.get("seccomp-profile", flags.get("seccomp-profile"))
-    return problems + _profile_problems(system, profile)
-
-
-def _profile_problems(system: System, profile: Any) -> list[str]:
-    if not isinstance(profile, str) or not profile.startswith("/"):
-        return []
-    try:
-        document = parse_json(system.read_text(profile, limit=_PROFILE_LIMIT))
-    except PortError as error:
-        return [f"seccomp-profile: {profile}: {error}"]
-    if not isinstance(document, dict) or "defaultAction" not in document:
-        return [
-            f"seccomp-profile: {profile}: found no profile in it, accepted is an object with defaultAction"
-        ]
-    return []
+    return problems + profile_problems(system, profile)

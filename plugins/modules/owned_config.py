@@ -117,6 +117,15 @@ options:
         type: list
         elements: str
         default: []
+      look:
+        description:
+          - Looks on the host for what the new text names. V(docker_daemon) knows Docker's C(daemon.json), and
+            refuses a text that names a seccomp profile, TLS files, authorization plugins or an account for
+            remapping without which the engine does not start. It does so in check mode too.
+        type: str
+        choices: [nothing, docker_daemon]
+        default: nothing
+        version_added: "0.2.0"
   validate:
     description:
       - Command, as a list, that accepts a new text by its exit status. C(%s) stands for the path of the
@@ -254,6 +263,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_references import reference_problems
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import OwnedKey, parse_entry
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store import LedgerStore
@@ -304,6 +314,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
             },
             "secret": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "validate": {"type": "list", "elements": "str", "default": []},
+            "look": {"type": "str", "choices": ["nothing", "docker_daemon"], "default": "nothing"},
         },
     },
     "validate": {"type": "list", "elements": "str", "default": []},
@@ -313,6 +324,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "plan": {"type": "str", "no_log": True},
     "seal": {"type": "str", "no_log": True},
 }
+
+_LOOKS = {"docker_daemon": reference_problems}
 
 
 def read(store: LedgerStore, paths: list[str]) -> list[dict[str, Any]]:
@@ -352,7 +365,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         return {"changed": False, "sealed": seal(found, module.params["seal"] or new_key())}
     plan = json.loads(module.params["plan"])
     own = {file["path"]: file["validate"] for file in module.params["files"]}
-    validator = Validator(System(), module.params["validate"], plan["secrets"], own)
+    looks = {file["path"]: _LOOKS[file["look"]] for file in module.params["files"] if file["look"] in _LOOKS}
+    validator = Validator(System(), module.params["validate"], plan["secrets"], own, looks)
     if module.params["phase"] == "validate" or module.check_mode:
         validate_texts(_texts(plan), validator)
         return {"changed": False}

@@ -3,7 +3,8 @@
 """Combinations of keys that ``dockerd --validate`` lets through, and the engine's start does not.
 
 Sources: moby at docker-v29.7.2, ``daemon/daemon_unix.go`` (verifyDaemonSettings), ``daemon/cluster``,
-``daemon/libnetwork/drivers/bridge``, ``daemon/runtime_unix.go``.
+``daemon/libnetwork/drivers/bridge``, ``daemon/runtime_unix.go``, ``daemon/logger`` (ValidateLogOpt of the
+drivers, cache; ``local`` at 20.10, 28.3 and 29).
 """
 
 from __future__ import annotations
@@ -12,10 +13,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import parse_version
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_engine import Engine
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._side_effects import agreeing
 
 __all__ = ["conflicts"]
+
+_CGROUP_DRIVERS = ("cgroupfs", "systemd")
+
+_ROTATION_OPTIONS = frozenset({"max-size", "max-file", "compress"})
+_LABEL_OPTIONS = frozenset({"labels", "labels-regex", "env", "env-regex", "tag"})
+# of every driver; the cache is for those that the engine cannot read back
+_COMMON_OPTIONS = frozenset(
+    {"mode", "max-buffer-size", "cache-disabled", *(f"cache-{name}" for name in _ROTATION_OPTIONS)}
+)
+_LOCAL_WITH_LABELS = (29,)
 
 
 @dataclass(frozen=True)
@@ -105,6 +117,42 @@ def _rotation(sight: _Sight) -> Iterator[str]:
         )
 
 
+def _cgroup_driver(sight: _Sight) -> Iterator[str]:
+    for option in sight.settings["exec-opts"]:
+        name, equals, driver = str(option).partition("=")
+        if equals and name.lower() == "native.cgroupdriver" and driver not in _CGROUP_DRIVERS:
+            accepted = ", ".join(_CGROUP_DRIVERS)
+            yield f"exec-opts: native.cgroupdriver: found {driver!r}, accepted are {accepted}."
+
+
+def _log_options(sight: _Sight) -> Iterator[str]:
+    driver = sight.value("log-driver")
+    if driver not in ("json-file", "local"):
+        return
+    accepted = _COMMON_OPTIONS | _ROTATION_OPTIONS
+    if driver == "json-file" or parse_version(sight.engine.version) >= _LOCAL_WITH_LABELS:
+        accepted |= _LABEL_OPTIONS
+    unknown = sorted(set(sight.settings["log-opts"]) - accepted)
+    if unknown:
+        yield (
+            f"log-opts: found {', '.join(unknown)}, with which the engine does not start while the log "
+            f"driver is {driver}; accepted are: {', '.join(sorted(accepted))}."
+        )
+
+
+def _forwarding(sight: _Sight) -> Iterator[str]:
+    if (
+        sight.value("firewall-backend") == "nftables"
+        and sight.value("ip-forward") is not False
+        and sight.engine.ip_forward is False
+    ):
+        yield (
+            "firewall-backend: found nftables while net.ipv4.ip_forward is 0, which the engine does not "
+            "switch on with this backend; it makes no network then. Set the sysctl to 1, or ip-forward to "
+            "false."
+        )
+
+
 def _firewall_backend(sight: _Sight) -> Iterator[str]:
     features = sight.value("features")
     allowed = isinstance(features, Mapping) and features.get("swarm-nftables") is True
@@ -133,6 +181,9 @@ _RULES: tuple[tuple[frozenset[str], Callable[[_Sight], Iterator[str]]], ...] = (
     (frozenset({"cgroup-parent", "exec-opts"}), _cgroup_parent),
     (frozenset({"default-runtime", "runtimes"}), _default_runtime),
     (frozenset({"log-opts", "log-driver"}), _rotation),
+    (frozenset({"exec-opts"}), _cgroup_driver),
+    (frozenset({"log-opts"}), _log_options),
+    (frozenset({"firewall-backend", "ip-forward"}), _forwarding),
     (frozenset({"firewall-backend", "features"}), _firewall_backend),
     (frozenset({"seccomp-profile"}), _seccomp_profile),
 )

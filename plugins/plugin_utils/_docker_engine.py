@@ -13,7 +13,10 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_userns_
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 
-__all__ = ["DockerEngineError", "Engine"]
+__all__ = ["CONFIGURATION_FILE", "DockerEngineError", "Engine"]
+
+
+CONFIGURATION_FILE = "/etc/docker/daemon.json"
 
 
 class DockerEngineError(BulkheadError):
@@ -39,6 +42,7 @@ class Engine:
     :ivar refused_by_remap: running containers that a remapped engine refuses, by name, with the reasons
     :ivar exec_start: the words of the unit's command, its variables as they are written; empty: no unit
     :ivar exec_start_hidden: why they are not known, where they are not
+    :ivar ip_forward: whether the kernel forwards IPv4; ``None``: not known
     """
 
     version: str
@@ -56,6 +60,7 @@ class Engine:
     exec_start: tuple[str, ...] = ()
     refused_by_remap: Mapping[str, str] = field(default_factory=dict)
     exec_start_hidden: str | None = None
+    ip_forward: bool | None = None
 
     @classmethod
     def from_posture(cls, posture: Mapping[str, Any]) -> Engine:
@@ -79,10 +84,16 @@ class Engine:
         info = docker["info"] if isinstance(docker["info"], Mapping) else {}
         unit = files.get("service_unit") if isinstance(files, Mapping) else None
         command = docker.get("exec_start")
+        if file.get("path", CONFIGURATION_FILE) != CONFIGURATION_FILE:
+            raise DockerEngineError(
+                f"--config-file: found {file['path']} in the command of the service, accepted is "
+                f"{CONFIGURATION_FILE}, which checkpoints hold and a rollback puts back. Nothing was "
+                "changed. Move the file there and take the flag away."
+            )
         return cls(
             version=docker["version"],
             binary=docker["binary"],
-            path=file.get("path", "/etc/docker/daemon.json"),
+            path=CONFIGURATION_FILE,
             unit=(unit or {}).get("path") or "docker.service",
             flags=docker["flags"]["next"] or {},
             conflicts=tuple(docker["conflicts"] or ()),
@@ -95,6 +106,7 @@ class Engine:
             bridge_filter=_bridge_filter(posture["kernel"]),
             exec_start=tuple(command) if isinstance(command, list) else (),
             exec_start_hidden=command["unreadable"] if is_unreadable(command) else None,
+            ip_forward=_ip_forward(posture["kernel"]),
         )
 
     def configured(self, name: str) -> Any:
@@ -139,6 +151,12 @@ def _running(containers: Any) -> tuple[str, ...]:
             if container["engine"] == "docker" and container["uid"] == 0
         )
     )
+
+
+def _ip_forward(kernel: Mapping[str, Any]) -> bool | None:
+    sysctls = kernel.get("sysctls")
+    value = sysctls.get("net.ipv4.ip_forward") if isinstance(sysctls, Mapping) else None
+    return value == "1" if isinstance(value, str) else None
 
 
 def _bridge_filter(kernel: Mapping[str, Any]) -> bool | None:

@@ -137,6 +137,21 @@ def test_a_file_s_own_validator_decides(operator: Operator, arguments: list[str]
     assert operator.file.read_text() == "{}"
 
 
+@pytest.mark.parametrize("arguments", [["--check"], []])
+def test_what_docker_s_file_names_has_to_be_there(operator: Operator, arguments: list[str]) -> None:
+    profile = operator.file.with_name("seccomp.json")
+    wanted = {"keys": {"seccomp-profile": str(profile)}, "look": "docker_daemon"}
+    operator.file.write_text("{}")
+    failed = operator.run(wanted, *arguments)
+    assert not failed["changed"]
+    assert f"seccomp-profile: {profile}: No such file" in failed["msg"]
+    assert "Nothing was changed" in failed["msg"]
+    assert operator.file.read_text() == "{}"
+
+    profile.write_text('{"defaultAction": "SCMP_ACT_ERRNO"}')
+    assert operator.run(wanted, *arguments)["changed"]
+
+
 # format -> content, and what is wanted; every text with hunter in it is a secret
 FILES: dict[str, tuple[str, dict[str, Any]]] = {
     "json": (

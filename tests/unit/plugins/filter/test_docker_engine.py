@@ -64,6 +64,7 @@ def test_one_call_takes_the_engine_s_file_and_the_drop_ins_of_its_units(posture:
     daemon, service, socket = wanted["files"]
     assert (daemon["path"], daemon["format"], daemon["keys"]) == (wanted["path"], "json", wanted["keys"])
     assert daemon["validate"] == wanted["validate"]
+    assert daemon["look"] == "docker_daemon"
     # without keys, so that what an earlier run wrote there is given back
     assert service == {
         "path": "/etc/systemd/system/docker.service.d/zz-bulkhead.conf",
@@ -126,6 +127,10 @@ def test_a_socket_for_everybody_is_an_error(posture: dict[str, Any]) -> None:
         ({"packaging": "snap"}, "installed as a snap"),
         ({"installed": False}, "not installed"),
         ({"version": {"unreadable": "no answer"}}, "version could not be read"),
+        (
+            {"configuration_file": {"path": "/etc/other.json"}},
+            "--config-file: found /etc/other.json .* accepted is /etc/docker/daemon.json",
+        ),
     ],
 )
 def test_an_engine_that_cannot_be_managed_is_named(
@@ -134,6 +139,18 @@ def test_an_engine_that_cannot_be_managed_is_named(
     posture["docker"].update(change)
     with pytest.raises(AnsibleFilterError, match=message):
         docker_engine_wanted(posture)
+
+
+@pytest.mark.parametrize("forwards", ["0", "1"])
+def test_the_kernel_s_forwarding_decides_on_nftables(posture: dict[str, Any], forwards: str) -> None:
+    posture["docker"]["version"] = "29.1.0"
+    posture["kernel"]["sysctls"]["net.ipv4.ip_forward"] = forwards
+    options = {"settings": {"firewall-backend": "nftables"}}
+    if forwards == "1":
+        assert docker_engine_wanted(posture, **options)["keys"]["firewall-backend"] == "nftables"
+    else:
+        with pytest.raises(AnsibleFilterError, match="net.ipv4.ip_forward is 0"):
+            docker_engine_wanted(posture, **options)
 
 
 def test_unreadable_containers_stop_the_role(posture: dict[str, Any]) -> None:

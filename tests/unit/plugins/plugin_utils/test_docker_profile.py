@@ -113,7 +113,7 @@ def test_the_driver_that_the_settings_name_decides_whether_logs_rotate() -> None
     assert "log-opts" in _names(_wanted(journald, settings={"log-driver": "json-file"}))
 
 
-@pytest.mark.parametrize("options", [{"max-size": "10m"}, {"max-file": "3", "tag": "x"}])
+@pytest.mark.parametrize("options", [{"max-size": "10m"}, {"max-file": "3", "compress": "true"}])
 def test_rotation_by_a_driver_that_has_none_is_refused(options: dict[str, str]) -> None:
     error = _error(ENGINE, settings={"log-driver": "journald", "log-opts": options})
     assert "log-opts: the engine does not start with max-size or max-file" in error
