@@ -4,10 +4,26 @@
 
 from __future__ import annotations
 
-from ansible_collections.bulkhead.hardening.plugins.module_utils._cgroups import marks_of, parse_cgroup_file
-from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, System
+import re
+import time
+from collections.abc import Iterable, Mapping
+from typing import Optional
 
-__all__ = ["docker_cgroups"]
+from ansible_collections.bulkhead.hardening.plugins.module_utils._cgroups import (
+    CgroupMark,
+    marks_of,
+    parse_cgroup_file,
+    user_of_path,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import fetch_docker_records
+from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import attempt
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
+
+__all__ = ["docker_cgroups", "still_unlisted"]
+
+_ID = re.compile("[0-9a-f]{64}")
+
+ASK_AGAIN_SECONDS = 1.0  # by then a container that was being started is in the engine's list
 
 
 def docker_cgroups(system: System) -> dict[str, list[int]]:
@@ -16,12 +32,79 @@ def docker_cgroups(system: System) -> dict[str, list[int]]:
     Only the outermost cgroup counts: what is below it belongs to an engine in that container. Cgroups of a
     user's slice are that user's own (rootless engines).
     """
-    found: dict[str, list[int]] = {}
+    seen = []
     for pid in system.pids():
         try:
-            marks = marks_of(parse_cgroup_file(system.read_text(f"/proc/{pid}/cgroup")))
+            paths = parse_cgroup_file(system.read_text(f"/proc/{pid}/cgroup"))
         except NotThere:
             continue  # it has ended meanwhile
-        if marks and marks[0].engine == "docker" and marks[0].user is None and marks[0].id is not None:
-            found.setdefault(marks[0].id, []).append(pid)
+        mark = next(iter(marks_of(paths)), None)
+        seen.append((pid, mark, _possible_ids(paths, mark)))
+    shims = _ids_of_shims(system) if any(possible for _pid, _mark, possible in seen) else set()
+    found: dict[str, list[int]] = {}
+    for pid, mark, possible in seen:
+        identifier = next((name for name in possible if name in shims), None)
+        if identifier is None and mark and mark.engine == "docker" and mark.user is None:
+            identifier = mark.id
+        if identifier is not None:
+            found.setdefault(identifier, []).append(pid)
     return found
+
+
+def _possible_ids(paths: Mapping[str, str], mark: Optional[CgroupMark]) -> list[str]:
+    """Names of cgroups that are like a container's id, in a parent that tells nothing of an engine.
+
+    The cgroupfs driver names a cgroup by the id alone, and ``cgroup-parent`` puts it anywhere.
+
+    :param mark: the outermost container that is told by its name; only what is outside of it counts then
+    """
+    outside = paths.values() if mark is None else [mark.path.rpartition("/")[0]]
+    segments = [name for path in outside if user_of_path(path) is None for name in path.split("/")]
+    return [name for name in segments if _ID.fullmatch(name)]
+
+
+def _ids_of_shims(system: System) -> set[str]:
+    """The engine's containers by the command lines of containerd's shims: ``-namespace moby -id ID``."""
+    found = set()
+    for pid in system.pids():
+        try:
+            if not system.read_text(f"/proc/{pid}/comm").startswith("containerd-shim"):
+                continue
+            words = system.read_text(f"/proc/{pid}/cmdline").split("\0")
+        except NotThere:
+            continue  # it has ended meanwhile
+        options = dict(zip(words, words[1:]))
+        if options.get("-namespace") == "moby" and "-id" in options:
+            found.add(options["-id"])
+    return found
+
+
+def still_unlisted(
+    system: System, doubtful: Mapping[str, Iterable[tuple[int, int]]], *, path: str
+) -> set[str]:
+    """Which containers the engine does not list when it is asked again, and that still run.
+
+    The engine's list and the processes are looked at one after the other, and a container that was started or
+    that ended in between is none that is hidden.
+
+    :param doubtful: by id, the numbers of its processes and when each began, in ticks
+    :param path: of the engine's socket
+    """
+    if not doubtful:
+        return set()
+    time.sleep(ASK_AGAIN_SECONDS)
+    answer = attempt(lambda: fetch_docker_records(system, path=path).listed)
+    listed = answer if isinstance(answer, list) else []
+    return {
+        identifier
+        for identifier, processes in doubtful.items()
+        if identifier not in listed and any(_still_runs(system, *process) for process in processes)
+    }
+
+
+def _still_runs(system: System, pid: int, start_ticks: int) -> bool:
+    try:
+        with system.process(pid) as process:
+            return process.start_ticks == start_ticks
+    except PortError:
+        return False

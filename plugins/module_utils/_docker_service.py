@@ -13,7 +13,10 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api imp
     DockerRecords,
     fetch_docker_records,
 )
-from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_cgroups import docker_cgroups
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_cgroups import (
+    docker_cgroups,
+    still_unlisted,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import (
     EngineState,
     RunningContainer,
@@ -120,17 +123,24 @@ class DockerService:
         """As `state`, for an engine that may be about to start or to fail, again and again.
 
         systemd starts a daemon that fails anew (Restart=always), and a slow machine never comes to its start
-        limit. One that has another process each time it is looked at, or that does not answer in time, is
-        stopped: with its socket, which would start it again.
+        limit. One that has another process each time it is looked at, or that never gets through its start,
+        is stopped: with its socket, which would start it again. One that runs and is slow, or that says
+        nothing of a single container, is left alone: without live-restore, to stop it ends every container.
         """
         deadline = time.monotonic() + self._timeout
         processes = set()
         while True:
             try:
                 return self.state()
-            except DockerServiceError:
+            except DockerServiceError as error:
+                trouble = error
                 processes.add(self.service().main_pid)
-            if len(processes - {0}) > 1 or time.monotonic() > deadline:
+            fails_anew, late = len(processes - {0}) > 1, time.monotonic() > deadline
+            if late and not fails_anew and self._is_active():
+                raise DockerServiceError(
+                    f"the engine runs and does not answer as it should: {trouble}. It was left alone"
+                ) from trouble
+            if fails_anew or late:
                 self._systemctl("stop", *UNITS)
                 return self.state()
             time.sleep(POLL_SECONDS)
@@ -171,9 +181,19 @@ class DockerService:
         return sorted(docker_cgroups(self._system))
 
     def unlisted_containers(self) -> list[str]:
-        """Ids of containers that run in this engine's cgroups, and that it does not list."""
-        running = set(self.containers_in_cgroups())
-        return sorted(running - self._records().inspected.keys())
+        """Ids of containers that run in this engine's cgroups, and that it does not list.
+
+        The engine is asked again about one that it does not list, because it may be just about to be started.
+        """
+        listed = self._records().inspected
+        doubtful = {
+            identifier: [
+                (pid, ticks) for pid in pids for ticks in [self.start_ticks(pid)] if ticks is not None
+            ]
+            for identifier, pids in docker_cgroups(self._system).items()
+            if identifier not in listed
+        }
+        return sorted(still_unlisted(self._system, doubtful, path=self._socket))
 
     def await_live_restore(self) -> None:
         """Wait until the running daemon says that live-restore is on; raises `DockerServiceError`."""
@@ -222,13 +242,21 @@ class DockerService:
             records = fetch_docker_records(self._system, path=self._socket)
         except PortError as error:
             raise DockerServiceError(f"{self._socket}: {error}") from error
-        parts: list[Any] = [records.version, records.info, *records.inspected.values()]
+        parts: list[tuple[str, Any]] = [("", records.version), ("", records.info)]
+        parts += [(f"container {identifier[:12]}: ", part) for identifier, part in records.inspected.items()]
         if not isinstance(records.listed, list):
-            parts.append(records.listed)
-        for part in parts:
+            parts.append(("", records.listed))
+        for whose, part in parts:
             if set(part) == {"unreadable"}:
-                raise DockerServiceError(f"{self._socket}: {part['unreadable']}")
+                raise DockerServiceError(f"{self._socket}: {whose}{part['unreadable']}")
         return records
+
+    def _is_active(self) -> bool:
+        """Whether the daemon has told systemd that it got through its start (Type=notify)."""
+        try:
+            return self._system.run(["systemctl", "is-active", UNIT]).stdout.strip() == "active"
+        except PortError as error:
+            raise DockerServiceError(f"systemctl is-active {UNIT}: {error}") from error
 
     def _installed_version(self, pid: int, executable: str) -> Optional[str]:
         """The version of the program that the next start runs.

@@ -9,10 +9,8 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any, Optional
 
-from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import (
-    DockerRecords,
-    fetch_docker_records,
-)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import DockerRecords
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_cgroups import still_unlisted
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     attempt,
     is_unreadable,
@@ -99,9 +97,6 @@ WITNESSES: Mapping[str, str] = {
     "containers[].record": "the engine's record",
 }
 
-
-ASK_AGAIN_SECONDS = 1.0  # by then a container that was being started is in the engine's list
-
 # The outermost cgroup counts: what is below it belongs to a Docker in that container.
 _DOCKER_CGROUP = re.compile(r"^/(?!user\.slice/)(?:.*?/)?docker[-/]([0-9a-f]{64})")
 
@@ -156,22 +151,16 @@ def _ask_again(system: System, docker: Mapping[str, Any], containers: Any) -> No
     """
     doubtful = [entry for entry in containers if entry.get("unlisted_by") == "docker" and entry["uid"] == 0]
     path = docker["socket"].get("path") if isinstance(docker.get("socket"), dict) else None
-    if not doubtful or path is None:
+    if path is None:
         return
-    time.sleep(ASK_AGAIN_SECONDS)
-    listed = attempt(lambda: fetch_docker_records(system, path=path).listed)
+    processes: dict[str, list[tuple[int, int]]] = {}
     for entry in doubtful:
-        known = isinstance(listed, list) and _docker_id(entry) in listed
-        if known or not _still_runs(system, entry["init"]):
+        init = entry["init"]
+        processes.setdefault(_docker_id(entry) or "", []).append((init["pid"], int(init["start_ticks"])))
+    unlisted = still_unlisted(system, processes, path=path)
+    for entry in doubtful:
+        if (_docker_id(entry) or "") not in unlisted:
             entry["unlisted_by"] = None
-
-
-def _still_runs(system: System, init: Mapping[str, Any]) -> bool:
-    try:
-        with system.process(init["pid"]) as process:
-            return process.start_ticks == int(init["start_ticks"])
-    except PortError:
-        return False
 
 
 def _docker_id(container: Mapping[str, Any]) -> Optional[str]:

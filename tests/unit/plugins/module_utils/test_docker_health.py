@@ -156,6 +156,29 @@ def test_cgroups_of_this_engine_are_told_from_those_of_others(tmp_path: Path) ->
     assert docker_cgroups(system) == {CONTAINER: [812, 900], "d" * 64: [902]}
 
 
+def test_a_cgroup_that_has_the_id_alone_is_claimed_by_the_engines_shim(tmp_path: Path) -> None:
+    system = FakeSystem(tmp_path)
+    inner, foreign = "d" * 64, "e" * 64
+    for pid, namespace, identifier in [(70, "moby", CONTAINER), (71, "default", foreign)]:
+        words = [
+            "/usr/bin/containerd-shim-runc-v2",
+            "-namespace",
+            namespace,
+            "-id",
+            identifier,
+            "-address",
+            "x",
+        ]
+        system.add_process(
+            pid, comm="containerd-shim", cmdline="\0".join(words), cgroup="0::/system.slice/x\n"
+        )
+    system.add_process(812, comm="web", cgroup=f"0::/custom/{CONTAINER}\n")
+    system.add_process(813, comm="nested", cgroup=f"0::/custom/{CONTAINER}/docker/{inner}\n")
+    system.add_process(814, comm="other", cgroup=f"0::/custom/{foreign}\n")
+    system.add_process(815, comm="user", cgroup=f"0::/user.slice/user-1001.slice/x/{CONTAINER}\n")
+    assert docker_cgroups(system) == {CONTAINER: [812, 813]}
+
+
 def _service(engine: FakeDocker) -> DockerService:
     return DockerService(engine.system, socket=SOCKET, timeout=1)
 
@@ -270,3 +293,20 @@ def test_a_part_of_the_preflight_that_cannot_be_read_says_so(engine: FakeDocker)
     assert "unreadable" in found["second_store"]["bytes_needed"]
     assert found["second_store"]["enough"] is None
     assert "unreadable" in userns_preflight(engine.system, socket=SOCKET)
+
+
+@pytest.mark.parametrize("outcome", ["hidden", "listed by now", "ended"])
+def test_a_container_that_is_being_started_or_has_ended_is_not_unlisted(
+    engine: FakeDocker, outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _process(engine.system, 900, OTHER)
+    listed = [{"Id": CONTAINER}, {"Id": OTHER}] if outcome == "listed by now" else [{"Id": CONTAINER}]
+
+    def wait(_seconds: float) -> None:
+        engine.answers["/containers/json"] = listed
+        if outcome == "ended":
+            engine.system.add_process(900, start_ticks=999)
+
+    monkeypatch.setattr("time.sleep", wait)
+    with engine.listen():
+        assert _service(engine).unlisted_containers() == ([OTHER] if outcome == "hidden" else [])

@@ -224,13 +224,13 @@ class ScriptedSystem(System):
 class TroubledService(DockerService):
     """An engine that does not answer, by a process of these numbers in turn, until it is stopped."""
 
-    def __init__(self, processes: list[int], *, timeout: float) -> None:
-        self.system = ScriptedSystem(Completed((), 0, "", ""))
+    def __init__(self, processes: list[int], *, timeout: float, active: str) -> None:
+        self.system = ScriptedSystem(Completed((), 0, f"{active}\n", ""))
         super().__init__(self.system, socket="/none", timeout=timeout)
         self.processes = processes
 
     def state(self) -> EngineState:
-        if self.system.ran:
+        if ["systemctl", "stop", "docker.service", "docker.socket"] in self.system.ran:
             return replace(BEFORE, started_at=None)
         raise DockerServiceError("no answer")
 
@@ -239,14 +239,33 @@ class TroubledService(DockerService):
         return Service("unit", pid, [], [], [], need_daemon_reload=False, reloaded_at=None)
 
 
-@pytest.mark.parametrize(("processes", "timeout"), [([0, 700, 700, 701, 702], 60), ([700], 0.05)])
+@pytest.mark.parametrize(
+    ("processes", "timeout", "active"),
+    [([0, 700, 700, 701, 702], 60, "active"), ([700], 0.05, "activating"), ([0], 0.05, "failed")],
+)
 def test_an_engine_that_fails_again_and_again_is_stopped_with_its_socket(
-    processes: list[int], timeout: float, monkeypatch: pytest.MonkeyPatch
+    processes: list[int], timeout: float, active: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_docker_service, "POLL_SECONDS", 0.01)
-    service = TroubledService(processes, timeout=timeout)
+    service = TroubledService(processes, timeout=timeout, active=active)
     assert service.state_of_a_troubled_engine().started_at is None
-    assert service.system.ran == [["systemctl", "stop", "docker.service", "docker.socket"]]
+    assert service.system.ran[-1] == ["systemctl", "stop", "docker.service", "docker.socket"]
+
+
+def test_an_engine_that_runs_and_is_slow_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_docker_service, "POLL_SECONDS", 0.01)
+    service = TroubledService([700], timeout=0.05, active="active")
+    with pytest.raises(DockerServiceError, match=r"the engine runs .*: no answer. It was left alone"):
+        service.state_of_a_troubled_engine()
+    assert service.system.ran == [["systemctl", "is-active", "docker.service"]]
+
+
+def test_a_container_of_which_the_engine_says_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = replace(_records(), listed=["a" * 64], inspected={"a" * 64: {"unreadable": "too large"}})
+    monkeypatch.setattr(_docker_service, "fetch_docker_records", lambda *_a, **_k: records)
+    monkeypatch.setattr(_docker_service, "POLL_SECONDS", 0.01)
+    with pytest.raises(DockerServiceError, match="container aaaaaaaaaaaa: too large"):
+        DockerService(System(), socket="/none", timeout=0.05).await_answer()
 
 
 def test_systemd_is_asked_by_these_commands() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.bulkhead.hardening.plugins.module_utils import _posture
+from ansible_collections.bulkhead.hardening.plugins.module_utils import _docker_cgroups, _posture
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture import (
     PARTS,
@@ -184,7 +184,7 @@ def test_containers_that_the_engine_does_not_list(
         "init": {"pid": 900, "start_ticks": 100},
     }
     system.add_process(900)
-    monkeypatch.setattr(_posture, "ASK_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(_docker_cgroups, "ASK_AGAIN_SECONDS", 0)
     monkeypatch.setattr(_posture, "collect_containers", lambda _system, docker_records: [container])
     with docker.listen():
         posture = collect_posture(system, ["docker", "containers"])
@@ -215,7 +215,7 @@ def test_a_container_that_ended_or_was_being_started_is_none_that_is_hidden(
         return [container]
 
     monkeypatch.setattr(_posture, "collect_containers", collect)
-    monkeypatch.setattr(_posture, "ASK_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(_docker_cgroups, "ASK_AGAIN_SECONDS", 0)
     with docker.listen():
         posture = collect_posture(system, ["docker", "containers"])
     assert posture["docker"]["unlisted_containers"] == []
