@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import (
@@ -193,12 +193,18 @@ def _kinds(current: Optional[Mapping[str, Any]], old: Mapping[str, Any], version
     return kinds
 
 
-def _losses(state: EngineState, actions: Sequence[str]) -> list[str]:
-    """The containers that the restart ended though live-restore was on, and why."""
-    if "restart" not in actions or "stop_containers" in actions:
-        return []
-    losses = losses_of_restart(state, live_restore=True)
-    return [f"{loss.container.name} ended with the restart: {loss.why}" for loss in losses]
+def _losses(
+    containers: Sequence[RunningContainer], state: EngineState, situation: Situation, actions: Sequence[str]
+) -> dict[str, str]:
+    """The containers that the stages ended, by id, and a sentence why."""
+    if "stop_containers" in actions:
+        return {container.id: f"{container.name} was stopped" for container in containers}
+    if not {"restart", "start"} & set(actions):
+        return {}
+    losses = losses_of_restart(
+        replace(state, containers=tuple(containers)), live_restore=situation.flag_live_restore is not False
+    )
+    return {loss.container.id: f"{loss.container.name} ended with the restart: {loss.why}" for loss in losses}
 
 
 def _pending(situation: Situation) -> dict[str, str]:
@@ -264,7 +270,8 @@ def restore_engine(
     :returns: ``actions`` done, ``survivors`` (names of containers that ran on as the same process),
         ``reasons`` (a sentence for each stage) and ``pending`` (keys whose old value waits for something,
         with the reason)
-    :raises DockerServiceError: the engine does not come back, or a container was lost; the file is put back
+    :raises DockerServiceError: the engine does not come back, a container was lost that no stage names, or
+        one runs that the engine does not list; the file is put back
     """
     service = DockerService(system, socket=socket, timeout=timeout)
     actions = []
@@ -272,6 +279,7 @@ def restore_engine(
         service.daemon_reload()
         actions.append("daemon_reload")
     state = service.state_of_a_troubled_engine()
+    containers = state.containers if state.started_at is not None else _known_by_cgroup(service)
     situation = situation_of(
         system, service, state, path, old, unit_changed=other_files_changed, taken_at=taken_at
     )
@@ -282,17 +290,57 @@ def restore_engine(
             actions += _carry_out(service, stage)
     finally:
         write(old)
-    started = _start_missing(service, before) if service.state().started_at is not None else []
+    started, again = [], []
+    planned = _losses(containers, state, situation, actions)
+    if service.state().started_at is not None:
+        started = _start_missing(service, before)
+        again = _compared(service, containers, planned, actions)
     return {
         "actions": actions + (["start_containers"] if started else []),
         "survivors": _survivors(service, state.containers),
         "reasons": [
             *(stage.why for stage in plan),
-            *_losses(state, actions),
-            *(f"{name} was started again" for name in started),
+            *planned.values(),
+            *(f"{name} was started again" for name in dict.fromkeys([*started, *again])),
         ],
         "pending": _pending(situation) if state.containers and "stop_containers" not in actions else {},
     }
+
+
+def _known_by_cgroup(service: DockerService) -> tuple[RunningContainer, ...]:
+    """The containers of an engine that is down; of these only the ids are known."""
+    return tuple(
+        RunningContainer(identifier, identifier[:12], 0, None, auto_remove=False)
+        for identifier in service.containers_in_cgroups()
+    )
+
+
+def _compared(
+    service: DockerService,
+    containers: Sequence[RunningContainer],
+    planned: Mapping[str, str],
+    actions: Sequence[str],
+) -> list[str]:
+    """Names of the containers that run again as another process; raises for one that is lost or unmanaged.
+
+    :param planned: the losses that the stages name, by id
+    """
+    listed = {container.id: container for container in service.state().containers}
+    unplanned = [container for container in containers if actions and container.id not in planned]
+    lost = [container.name for container in unplanned if container.id not in listed]
+    what = f"after {' and '.join(actions) or 'the file was put back'}"
+    if lost:
+        raise DockerServiceError(f"{what} these containers do not run any more: {', '.join(lost)}")
+    unlisted = service.unlisted_containers()
+    if unlisted:
+        raise DockerServiceError(
+            f"{what} these containers run and the engine does not list them: {', '.join(unlisted)}"
+        )
+    return [
+        container.name
+        for container in unplanned
+        if container.pid and not _is_same(container, listed[container.id])
+    ]
 
 
 def situation_of(
@@ -305,7 +353,7 @@ def situation_of(
     unit_changed: bool,
     taken_at: Optional[float],
 ) -> Situation:
-    """What a rollback of the engine starts from; raises `DockerServiceError` for a file that cannot be read."""
+    """What a rollback of the engine starts from; raises `DockerServiceError` for an unreadable file."""
     current: Optional[bytes] = None
     try:
         current = system.read_bytes(path)
@@ -360,7 +408,9 @@ def _survivors(service: DockerService, containers: Sequence[RunningContainer]) -
     return [
         container.name
         for container in containers
-        if container.id in listed
-        and (listed[container.id].pid, listed[container.id].start_ticks)
-        == (container.pid, container.start_ticks)
+        if container.id in listed and _is_same(container, listed[container.id])
     ]
+
+
+def _is_same(before: RunningContainer, after: RunningContainer) -> bool:
+    return (before.pid, before.start_ticks) == (after.pid, after.start_ticks)

@@ -203,9 +203,7 @@ def test_every_rollback_ends_with_the_old_bytes_and_keeps_what_it_can(situation:
     for stage in plan:
         if stage.action in ("restart", "start") and moved and situation.containers:
             stopped = any(earlier.action == "stop_containers" for earlier in plan[: plan.index(stage)])
-            assert stopped or _place(stage.content) == _place(situation.current), (
-                "another place"
-            )
+            assert stopped or _place(stage.content) == _place(situation.current), "another place"
         content = json.loads(stage.content) if stage.content and stage.content != b"{broken" else {}
         live_restore = live_restore or stage.await_live_restore
         if stage.action == "stop_containers":
@@ -228,6 +226,8 @@ class ScriptedService:
         self.fails_at: str | None = None
         self.containers: tuple[RunningContainer, ...] = (WEB,)
         self.stopped: list[str] = []
+        self.unlisted: list[str] = []
+        self.after_restart: tuple[RunningContainer, ...] | None = None
 
     def _note(self, name: str) -> None:
         self.done.append((name, json.loads(self.path.read_bytes()) if self.path.exists() else None))
@@ -253,6 +253,9 @@ class ScriptedService:
             reloaded_at=None,
         )
 
+    def unlisted_containers(self) -> list[str]:
+        return self.unlisted
+
     def containers_in_cgroups(self) -> list[str]:
         return [container.id for container in self.containers]
 
@@ -264,10 +267,16 @@ class ScriptedService:
 
     def restart(self) -> None:
         self._note("restart")
+        self._come_back()
 
     def start(self) -> None:
         self._note("start")
+        self._come_back()
         self.running = True
+
+    def _come_back(self) -> None:
+        if self.after_restart is not None:
+            self.containers = self.after_restart
 
     def await_answer(self) -> None:
         """It answers."""
@@ -335,6 +344,7 @@ def test_a_daemon_that_has_read_nothing_since_is_left_alone(
 def test_what_a_restart_ends_though_live_restore_is_on_is_said(engine: ScriptedService) -> None:
     engine.containers = (WEB, RunningContainer("b" * 64, "job", 813, 4712, auto_remove=True))
     engine.version = "20.10.24"
+    engine.after_restart = (WEB,)
     reasons = _restore(engine, None)["reasons"]
     assert reasons[-1] == "job ended with the restart: Docker Engine 20.10.24 loses containers run with --rm"
 
@@ -363,3 +373,43 @@ def test_containers_that_ran_before_and_reappear_are_started_again(engine: Scrip
 def test_an_old_value_of_the_bridge_that_waits_is_said(engine: ScriptedService) -> None:
     engine.path.write_bytes(b'{"live-restore": true, "icc": false}')
     assert list(_restore(engine, b'{"live-restore": true}')["pending"]) == ["icc"]
+
+
+def test_a_container_that_no_stage_names_and_that_is_gone_fails_the_rollback(engine: ScriptedService) -> None:
+    engine.after_restart = ()
+    with pytest.raises(
+        DockerServiceError, match="after restart and reload these containers do not run any more: web"
+    ):
+        _restore(engine, b'{"icc": true}')
+    assert engine.path.read_bytes() == b'{"icc": true}'
+
+
+def test_a_container_of_an_engine_that_was_down_and_that_is_gone_fails_the_rollback(
+    engine: ScriptedService,
+) -> None:
+    engine.running, engine.after_restart = False, ()
+    with pytest.raises(DockerServiceError, match="do not run any more: aaaaaaaaaaaa"):
+        _restore(engine, None)
+
+
+def test_a_container_that_runs_as_another_process_is_reported(engine: ScriptedService) -> None:
+    engine.after_restart = (replace(WEB, pid=900),)
+    outcome = _restore(engine, None)
+    assert outcome["survivors"] == []
+    assert outcome["reasons"][-1] == "web was started again"
+
+
+@pytest.mark.parametrize("old", [None, HARDENED])
+def test_a_container_that_the_engine_does_not_list_fails_the_rollback(
+    engine: ScriptedService, old: bytes | None
+) -> None:
+    engine.unlisted = ["c" * 64]
+    with pytest.raises(DockerServiceError, match="run and the engine does not list them: cccc"):
+        _restore(engine, old)
+
+
+def test_a_container_that_ends_while_nothing_is_done_is_not_the_rollbacks_loss(
+    engine: ScriptedService,
+) -> None:
+    assert _restore(engine, b"{}", taken_at=1000.5)["reasons"] == ["the daemon has read nothing since then"]
+    assert engine.containers == (WEB,)
