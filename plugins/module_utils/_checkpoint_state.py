@@ -250,8 +250,10 @@ def _compared(wanted: HostState, found: HostState) -> Iterator[tuple[str, str, s
 
 def same_file(wanted: FileState, found: FileState) -> bool:
     """Whether a file is as wanted; a security context, owner or group counts only where one was recorded."""
-    unknown = {name: None for name in ("uid", "gid") if None in (getattr(wanted, name), getattr(found, name))}
-    wanted, found = replace(wanted, **unknown), replace(found, **unknown)
+    if None in (wanted.uid, found.uid):
+        found = replace(found, uid=wanted.uid)
+    if None in (wanted.gid, found.gid):
+        found = replace(found, gid=wanted.gid)
     if "security.selinux" in wanted.attributes or "security.selinux" not in found.attributes:
         return wanted == found
     return wanted == replace(
