@@ -47,6 +47,8 @@ SIZE_LIMIT = 1024 * 1024
 NEW_FILE_MODE = 0o644
 NEW_DIRECTORY_MODE = 0o755
 UNCHANGED = "Nothing was changed."
+# A directory that somebody put something into, mounted something on, replaced, or took away.
+_LEFT = (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR, errno.ENOENT)
 
 # Attributes that the kernel keeps by itself or that must not move to another file.
 _KEPT_ATTRIBUTES = ("security.selinux", "system.posix_acl_access", "user.", "trusted.", "security.SMACK64")
@@ -189,9 +191,12 @@ def write_files(
     Raises `BulkheadError` with what was changed; in nearly every case nothing.
     """
     with store.lock(), contextlib.ExitStack() as cleanup:
+        missing = {_directory(new.path) for new in texts if new.text is not None and _makes_directory(new)}
         prepared = [(new, cleanup.enter_context(_prepared(new, validator))) for new in texts]
         ledger = store.read()
-        announced = ledger.announcing(entries, {new.path: _announced(new, ledger) for new in texts})
+        missing |= {_directory(path) for path, facts in ledger.files.items() if facts.directory_made}
+        facts = {new.path: _facts(new, missing) for new in texts}
+        announced = ledger.announcing(entries, _announced(facts, ledger))
         if announced != ledger:
             store.write(announced)
         done: list[str] = []
@@ -206,7 +211,8 @@ def write_files(
                     store.write(ledger)
             outcome = f"Already written: {', '.join(done)}." if done else UNCHANGED
             raise OwnedFileError(f"{new.path}: {_reason(error)} {outcome}") from error
-        settled = announced.settled(released, {new.path: _facts(new) for new in texts})
+        settled = announced.settled(released, facts)
+        _remove_directories(announced, settled)
         if settled != announced:
             store.write(settled)
 
@@ -215,16 +221,45 @@ def _reason(error: Exception) -> str:
     return f"{os.strerror(error.errno or 0)}." if isinstance(error, OSError) else str(error)
 
 
-def _facts(new: NewText) -> OwnedFile:
+def _facts(new: NewText, made: set[str]) -> OwnedFile:
     sha256 = hashlib.sha256((new.text or "").encode("utf-8")).hexdigest()
-    return OwnedFile(new.created, sha256, new.format)
+    return OwnedFile(new.created, sha256, new.format, directory_made=_directory(new.path) in made)
 
 
-def _announced(new: NewText, ledger: Ledger) -> OwnedFile:
-    """What a file is until it is written: as it was written last, or already as it will be."""
-    facts = _facts(new)
-    known = ledger.files.get(new.path)
-    return replace(facts, sha256="" if known is None else known.sha256, next_sha256=facts.sha256)
+def _announced(facts: Mapping[str, OwnedFile], ledger: Ledger) -> dict[str, OwnedFile]:
+    """What files are until they are written: as they were written last, or already as they will be."""
+    known = {path: ledger.files[path].sha256 for path in facts if path in ledger.files}
+    return {
+        path: replace(file, sha256=known.get(path, ""), next_sha256=file.sha256)
+        for path, file in facts.items()
+    }
+
+
+def _makes_directory(new: NewText) -> bool:
+    """Whether root is to make the file's directory; those of users stay theirs."""
+    return owner_of_path(new.path) is None and not os.path.isdir(_directory(resolve(new.path)))  # noqa: PTH112
+
+
+def _is_of_root(path: str) -> bool:
+    try:
+        return owner_of_path(path) is None
+    except UserFileError:
+        return False  # others can put something in its place by now
+
+
+def _remove_directories(before: Ledger, after: Ledger) -> None:
+    """Directories that came with a file go once the ledger lets go of it, unless something lies in them.
+
+    A run that is killed before has the file in its ledger still, and the next one comes by here.
+    """
+    gone = [path for path in before.files if path not in after.files and before.files[path].directory_made]
+    for directory in sorted({_directory(path) for path in gone if _is_of_root(path)}):
+        try:
+            os.rmdir(directory)  # noqa: PTH106
+            _sync_directory(_directory(directory))
+        except OSError as error:
+            if error.errno not in _LEFT:
+                raise OwnedFileError(f"{directory}: {_reason(error)} The files are written.") from error
 
 
 @contextlib.contextmanager

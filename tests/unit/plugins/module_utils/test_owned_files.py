@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import stat
 from dataclasses import replace
@@ -125,6 +126,126 @@ def test_a_released_file_goes_with_its_entries(store: LedgerStore, target: Path)
     _write(store, _new(target, None), released={_entry(target).id})
     assert not target.exists()
     assert store.read() == Ledger()
+
+
+@pytest.fixture
+def dropin(store: LedgerStore, tmp_path: Path) -> Path:
+    """A file whose directory was made for it, and which another was then put beside."""
+    path = tmp_path / "docker.service.d" / "50-limits.conf"
+    _write(store, _new(path, "new", created=True))
+    assert store.read().files[str(path)].directory_made
+    return path
+
+
+def _release(store: LedgerStore, path: Path) -> None:
+    _write(store, _new(path, None), released={_entry(path).id})
+
+
+def test_a_directory_that_was_made_for_a_file_goes_with_it(store: LedgerStore, dropin: Path) -> None:
+    _write(store, _new(dropin, "changed", created=True))
+    _release(store, dropin)
+    assert not dropin.parent.exists()
+    assert store.read() == Ledger()
+
+
+@pytest.mark.parametrize("first", ["50-limits.conf", "60-more.conf"])
+def test_it_goes_with_the_last_of_our_files(store: LedgerStore, dropin: Path, first: str) -> None:
+    files = {path.name: path for path in (dropin, dropin.with_name("60-more.conf"))}
+    _write(store, _new(files["60-more.conf"], "new", created=True))
+    _release(store, files.pop(first))
+    assert dropin.parent.is_dir()
+    _release(store, *files.values())
+    assert not dropin.parent.exists()
+
+
+def test_a_directory_that_was_there_stays_when_it_is_empty(store: LedgerStore, target: Path) -> None:
+    target.unlink()
+    _write(store, _new(target, "new", created=True))
+    assert not store.read().files[str(target)].directory_made
+    _release(store, target)
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_directory_with_something_of_somebody_else_s_stays(store: LedgerStore, dropin: Path) -> None:
+    dropin.with_name("admin.conf").write_text("theirs")
+    _release(store, dropin)
+    assert [entry.name for entry in dropin.parent.iterdir()] == ["admin.conf"]
+    assert store.read() == Ledger()
+
+
+@pytest.mark.parametrize("became", ["nothing", "link", "file"])
+def test_what_stands_where_the_directory_was_is_left(
+    store: LedgerStore, dropin: Path, tmp_path: Path, became: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    dropin.parent.rename(elsewhere)
+    (elsewhere / dropin.name).unlink()
+    if became == "link":
+        dropin.parent.symlink_to(elsewhere)
+    elif became == "file":
+        dropin.parent.write_text("theirs")
+    _write(store, released={_entry(dropin).id})
+    assert elsewhere.is_dir()
+    assert os.path.lexists(dropin.parent) == (became != "nothing")
+    assert store.read() == Ledger()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives directories away")
+@pytest.mark.parametrize("became", ["a user's", "everybody's"])
+def test_a_directory_that_others_can_replace_by_now_is_left(
+    store: LedgerStore, dropin: Path, became: str
+) -> None:
+    dropin.unlink()
+    if became == "a user's":
+        os.chown(dropin.parent, NOBODY, 0)
+    else:
+        dropin.parent.chmod(0o777)
+    _write(store, released={_entry(dropin).id})
+    assert dropin.parent.is_dir()
+    assert store.read() == Ledger()
+
+
+def test_a_kill_before_the_directory_goes_leaves_it_to_the_next_run(
+    store: LedgerStore, dropin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(_path: str) -> None:
+        raise Killed
+
+    monkeypatch.setattr(os, "rmdir", die)
+    with pytest.raises(Killed):
+        _release(store, dropin)
+    monkeypatch.undo()
+    assert dropin.parent.is_dir()
+    _write(store, released={_entry(dropin).id})
+    assert not dropin.parent.exists()
+
+
+def test_a_directory_that_cannot_be_removed_is_an_error_and_is_tried_again(
+    store: LedgerStore, dropin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: str) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "rmdir", refuse)
+    with pytest.raises(OwnedFileError, match="service.d: Read-only file system. The files are written"):
+        _release(store, dropin)
+    monkeypatch.undo()
+    _write(store, released={_entry(dropin).id})
+    assert not dropin.parent.exists()
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_ledger_from_before_knows_of_no_directory(version: str) -> None:
+    facts = {"created": True, "sha256": "0", **({"format": "json"} if version != "1.0" else {})}
+    document = {"schema_version": version, "files": {"/etc/x.d/y": facts}, "keys": []}
+    ledger = Ledger.parse(json.dumps(document))
+    assert ledger.files == {"/etc/x.d/y": OwnedFile(True, "0")}
+    assert "directory_made" not in ledger.render()
+
+
+def test_the_ledger_remembers_a_directory() -> None:
+    ledger = Ledger(files={"/etc/x.d/y": OwnedFile(True, "0", directory_made=True)})
+    assert Ledger.parse(ledger.render()) == ledger
 
 
 def test_a_file_that_changed_since_it_was_read_is_left(store: LedgerStore, target: Path) -> None:
