@@ -13,6 +13,11 @@ from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._audit_rules import RULES_PATH
 from ansible_collections.bulkhead.hardening.plugins.module_utils._audit_rules_load import load_own_rules
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_engine import (
+    DOCKER_FILE,
+    DOCKER_UNIT,
+    docker_socket,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_files import (
     capture_attributes,
     put_attributes,
@@ -45,11 +50,8 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import UserFileError
 
-__all__ = ["Applied", "apply", "touches_docker"]
+__all__ = ["Applied", "apply", "changed_files", "engine_needed", "unit_changed"]
 
-DOCKER_FILE = "/etc/docker/daemon.json"
-DOCKER_SOCKET = "/run/docker.sock"
-DOCKER_UNIT = "docker.service"
 _ENGINE_SECONDS = 120.0
 _UNIT_DIRECTORIES = ("/etc/systemd/system/", "/run/systemd/system/", "/usr/lib/systemd/system/")
 _DOCKER_FILES = (
@@ -64,9 +66,13 @@ _SELINUX_ENFORCE = "/sys/fs/selinux/enforce"
 
 @dataclass
 class Applied:
-    """What was done: `actions` in their order, and what the engine's part says of its containers."""
+    """What was done: `actions` in their order, and what the engine's part says of its containers.
+
+    :ivar left: what could not be put back, because a user has something else there
+    """
 
     actions: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
     survivors: list[Any] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     pending: dict[str, str] = field(default_factory=dict)
@@ -89,17 +95,15 @@ def apply(
     :raises BulkheadError: a step failed; the text names it
     """
     applied = Applied()
-    changed = [path for path, state in wanted.files.items() if not same_file(state, found.files[path])]
-    docker = "docker" in engines and _docker_needed(wanted, found, changed)
-    if "docker" in engines and not docker and containers:
-        docker = _containers_missing(system, containers)
+    changed = changed_files(wanted, found)
+    docker = engine_needed(system, wanted, found, engines=engines, containers=containers)
     for path in changed:
         if docker and path == DOCKER_FILE:
             continue
         try:
             _put(path, wanted, contents)
         except UserFileError as error:
-            applied.reasons.append(str(error))  # it is the user's own; nothing else waits for it
+            applied.left.append(str(error))  # it is the user's own; nothing else waits for it
             continue
         applied.actions.append(f"{path}: {_verb(wanted, found, path)}")
     _put_attributes(wanted, applied)
@@ -156,8 +160,33 @@ def _remove_directories(wanted: HostState) -> None:
                 raise CheckpointError(f"{path}: {os.strerror(error.errno or 0)}") from error
 
 
-def touches_docker(path: str) -> bool:
-    """Whether a file is one that the Docker engine or its units read."""
+def changed_files(wanted: HostState, found: HostState) -> list[str]:
+    """The files that are not as wanted."""
+    return [path for path, state in wanted.files.items() if not same_file(state, found.files[path])]
+
+
+def engine_needed(
+    system: System,
+    wanted: HostState,
+    found: HostState,
+    *,
+    engines: Sequence[str],
+    containers: Sequence[Mapping[str, Any]],
+) -> bool:
+    """Whether the engine has a part in a restore; `containers` as for `apply`."""
+    if "docker" not in engines:
+        return False
+    if _docker_needed(wanted, found, changed_files(wanted, found)):
+        return True
+    return bool(containers) and _containers_missing(system, containers)
+
+
+def unit_changed(changed: Sequence[str]) -> bool:
+    """Whether files are among the changed ones that decide how the engine is started."""
+    return any(_touches_docker(path) and path != DOCKER_FILE for path in changed)
+
+
+def _touches_docker(path: str) -> bool:
     return path.startswith(_DOCKER_FILES)
 
 
@@ -167,13 +196,13 @@ def _docker_needed(wanted: HostState, found: HostState, changed: list[str]) -> b
     if then is not None and then.active not in _RUNNING:
         return False
     stopped = then is not None and now is not None and now.active not in _RUNNING
-    return stopped or any(touches_docker(path) for path in changed)
+    return stopped or any(_touches_docker(path) for path in changed)
 
 
 def _containers_missing(system: System, containers: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a container that ran then does not run now, though the engine itself is as it was."""
     try:
-        state = DockerService(system, socket=DOCKER_SOCKET, timeout=_ENGINE_SECONDS).state()
+        state = DockerService(system, socket=docker_socket(system), timeout=_ENGINE_SECONDS).state()
     except DockerServiceError:
         return True  # it does not say; putting the engine back finds out
     running = {container.id for container in state.containers}
@@ -206,14 +235,13 @@ def _restore_docker(
         except OSError as error:
             raise CheckpointError(f"{DOCKER_FILE}: {os.strerror(error.errno or 0)}") from error
 
-    others = any(touches_docker(path) and path != DOCKER_FILE for path in changed)
     outcome = restore_engine(
         system,
-        socket=DOCKER_SOCKET,
+        socket=docker_socket(system),
         path=DOCKER_FILE,
         old=old,
         write=write,
-        other_files_changed=others,
+        other_files_changed=unit_changed(changed),
         timeout=_ENGINE_SECONDS,
         before=containers,
         taken_at=taken_at,

@@ -9,10 +9,8 @@ from dataclasses import replace
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_capture import capture, known
-from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_open import (
-    DOCKER_SOCKET,
-    engines_there,
-)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_engine import docker_socket
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_open import engines_there
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_pending import record_pending
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_restore import begun
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import (
@@ -154,7 +152,9 @@ def _health(transaction: Transaction, checkpoint: Checkpoint, may_stop: Collecti
         {**container, "expected": "any" if container["name"] in may_stop else "running"}
         for container in checkpoint.containers
     ]
-    problems: list[str] = engine_health(transaction.system, socket=DOCKER_SOCKET, before=before, probe=True)
+    problems: list[str] = engine_health(
+        transaction.system, socket=docker_socket(transaction.system), before=before, probe=True
+    )
     return problems
 
 

@@ -11,6 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_capture import capture
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_engine import (
+    docker_installed,
+    docker_socket,
+    docker_there,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_files import temporaries
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_pending import PENDING_FILE
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_restore import (
@@ -39,15 +44,6 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service
 __all__ = ["OpenRequest", "engines_there", "open_checkpoint"]
 
 OWN_FILES = ("ledger.json", PENDING_FILE)
-DOCKER_SOCKET = "/run/docker.sock"
-_DOCKER_PROGRAMS = (
-    "/usr/bin/dockerd",
-    "/usr/sbin/dockerd",
-    "/usr/local/bin/dockerd",
-    "/usr/local/sbin/dockerd",
-)
-# An engine from a snap is named, so that the role refuses it; its files and units are of another kind.
-_DOCKER_SNAP = "/snap/docker/current"
 _ENGINE_SECONDS = 60.0
 # Manifest, journal, lock and a program for the dead man's switch, generously.
 _OVERHEAD = 1024 * 1024
@@ -103,8 +99,7 @@ def _own_files(transaction: Transaction) -> Managed:
 
 def engines_there(transaction: Transaction) -> list[str]:
     """The engines that are installed on the host."""
-    there = any(transaction.system.exists(path) for path in (*_DOCKER_PROGRAMS, _DOCKER_SNAP))
-    return ["docker"] if there else []
+    return ["docker"] if docker_there(transaction.system) else []
 
 
 def _prediction(transaction: Transaction, request: OpenRequest) -> dict[str, Any]:
@@ -201,10 +196,10 @@ def _new(transaction: Transaction, request: OpenRequest, state: HostState) -> Ch
 
 def _containers(transaction: Transaction, managed: Managed) -> tuple[Sequence[dict[str, Any]], bool]:
     """Every container that runs, and whether the engine does."""
-    there = any(transaction.system.exists(path) for path in _DOCKER_PROGRAMS)
-    if "docker" not in managed.engines or not there:
+    system = transaction.system
+    if "docker" not in managed.engines or not docker_installed(system):
         return [], False
-    service = DockerService(transaction.system, socket=DOCKER_SOCKET, timeout=_ENGINE_SECONDS)
+    service = DockerService(system, socket=docker_socket(system), timeout=_ENGINE_SECONDS)
     state = service.state()
     return [asdict(container) for container in state.containers], state.started_at is not None
 

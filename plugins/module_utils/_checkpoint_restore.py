@@ -10,7 +10,7 @@ nothing is decided over a host that is half back.
 from __future__ import annotations
 
 from calendar import timegm
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import strptime
 from typing import Any, Optional
@@ -18,10 +18,18 @@ from typing import Any, Optional
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_apply import (
     Applied,
     apply,
-    touches_docker,
+    changed_files,
+    engine_needed,
+    unit_changed,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_capture import capture, known
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_files import temporaries
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_outlook import (
+    Outlook,
+    foresee,
+    refuse,
+    unproven,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_plan import (
     RestorePlan,
     Step,
@@ -47,9 +55,13 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sto
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_transaction import Transaction
 from ansible_collections.bulkhead.hardening.plugins.module_utils._dead_man_timer import disarm
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_cgroups import docker_cgroups
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import DockerServiceError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store import LedgerStore
 
 __all__ = ["begun", "finish", "forget", "open_ones", "restore", "undo"]
+
+_NO_ENGINE = Outlook()
 
 
 @dataclass(frozen=True)
@@ -99,52 +111,77 @@ class _Journal:
 
 
 def restore(
-    transaction: Transaction, name: str, *, restored_by: str = "rollback", check_mode: bool = False
+    transaction: Transaction,
+    name: str,
+    *,
+    restored_by: str = "rollback",
+    check_mode: bool = False,
+    allow: str = "restart",
 ) -> dict[str, Any]:
     """Undo every run down to a checkpoint, or (`baseline`) to before the collection first ran.
 
     :param name: the id of a checkpoint, `last` or `baseline`
-    :raises CheckpointError: nothing fits the name, something is damaged (then nothing was touched), or the
-        host does not come back to what it should be
+    :param allow: what it may cost the engine, one of `ALLOW`. A run that undoes itself is not asked
+    :raises CheckpointError: nothing fits the name, something is damaged, it costs more than is allowed (then
+        nothing was touched), or the host does not come back to what it should be
     """
     if check_mode:
-        plan, chain, current = _planned(transaction, _chain(transaction, name), name == BASELINE)
-        return _outcome(plan.as_json(), _predicted(plan, current), chain)
-    for checkpoint in open_ones(transaction.store):
-        transaction.store.free_reserve(checkpoint.id)
+        return _predicted(transaction, _chain(transaction, name), allow, baseline=name == BASELINE)
     with transaction.locked(keep=False):
         if begun(transaction.store):
+            _free_reserves(transaction.store)
             finished = finish(transaction)
             if name in (*finished["checkpoints"], "last"):
                 return finished
-        return undo(transaction, _chain(transaction, name), restored_by, baseline=name == BASELINE)
+        chain = _chain(transaction, name)
+        asked = None if _undoes_itself(transaction, chain) else allow
+        return undo(transaction, chain, restored_by, baseline=name == BASELINE, allow=asked)
+
+
+def _free_reserves(store: CheckpointStore) -> None:
+    for checkpoint in open_ones(store):
+        store.free_reserve(checkpoint.id)
+
+
+def _undoes_itself(transaction: Transaction, chain: Sequence[Checkpoint]) -> bool:
+    """Whether it is the rescue of a run that failed: the host goes back whatever it takes."""
+    newest = chain[0] if chain else None
+    return (
+        newest is not None and newest.status == "open" and newest.holder.get("run") == transaction.holder.run
+    )
 
 
 def undo(
-    transaction: Transaction, chain: Sequence[Checkpoint], restored_by: str, *, baseline: bool = False
+    transaction: Transaction,
+    chain: Sequence[Checkpoint],
+    restored_by: str,
+    *,
+    baseline: bool = False,
+    allow: Optional[str] = None,
 ) -> dict[str, Any]:
-    """Undo the checkpoints of a chain, newest first. Whoever calls holds the lock."""
+    """Undo the checkpoints of a chain, newest first. Whoever calls holds the lock.
+
+    :param allow: what it may cost the engine; ``None``: whatever it takes
+    """
     plan, identifiers, replaced = _planned(transaction, chain, baseline)
     if not identifiers:
         return _outcome(plan.as_json(), Applied(), [])
+    if allow is not None:
+        refuse(_foreseen(transaction, chain, plan, replaced), allow)
     store = transaction.store
     home = identifiers[-1]
+    _free_reserves(store)
     store.free_reserve(home)
     contents = Contents(plan.contents)
     store.add_objects(home, plan.state.objects() | replaced.objects(), contents)
     journal = _Journal(
         home=home,
         chain=tuple(identifiers),
-        engines=tuple(sorted({engine for checkpoint in chain for engine in checkpoint.managed.engines})),
+        engines=_engines(chain),
         restored_by=restored_by,
         state=plan.state,
         replaced=replaced,
-        containers=[
-            dict(container)
-            for checkpoint in chain
-            if checkpoint.status == "open"
-            for container in checkpoint.containers
-        ],
+        containers=_containers(chain),
         beside=_beside(chain, plan.state),
         report=plan.as_json(),
     )
@@ -162,6 +199,7 @@ def finish(transaction: Transaction) -> dict[str, Any]:
     for path in temporaries(journal.state.files):
         if path not in journal.beside:
             remove_file(path)
+    outlook = _outlook(transaction, journal, found, contents)
     with LedgerStore(transaction.state_directory).lock():
         applied = apply(
             transaction.system,
@@ -172,14 +210,77 @@ def finish(transaction: Transaction) -> dict[str, Any]:
             containers=journal.containers,
             taken_at=_seconds(store.load(journal.home).opened_at),
         )
-    wrong = differences(journal.state, _look(transaction, subject))
+    seen = _look(transaction, subject)
+    wrong = differences(journal.state, seen)
     if wrong:
         raise CheckpointError(
             f"The restore of checkpoint {journal.home} was done, and this is not as it should be: "
             f"{'; '.join(wrong)}. The next run tries again."
         )
+    doubts = [*applied.left, *_unreadable(journal.state, seen)]
+    if "docker" in journal.engines:
+        doubts += unproven(transaction.system, outlook, journal.containers)
     _close(transaction, journal)
-    return _outcome(journal.report, applied, list(journal.chain))
+    return _outcome(journal.report, applied, list(journal.chain), outlook=outlook, doubts=doubts)
+
+
+def _outlook(
+    transaction: Transaction, journal: _Journal, found: HostState, contents: Mapping[str, bytes]
+) -> Outlook:
+    """What the restore does to containers. An engine that does not answer keeps nobody from restoring it."""
+    if "docker" not in journal.engines:
+        return Outlook()
+    system, changed = transaction.system, changed_files(journal.state, found)
+    try:
+        return foresee(
+            system,
+            journal.state,
+            found,
+            contents,
+            needed=engine_needed(
+                system, journal.state, found, engines=journal.engines, containers=journal.containers
+            ),
+            unit_changed=unit_changed(changed),
+            taken_at=_seconds(transaction.store.load(journal.home).opened_at),
+        )
+    except DockerServiceError:
+        return Outlook(names={identifier: identifier[:12] for identifier in docker_cgroups(system)})
+
+
+def _unreadable(wanted: HostState, seen: HostState) -> list[str]:
+    """Files of users that cannot be read, so that nothing is known of them."""
+    return [
+        f"{path}: it cannot be read: {seen.files[path].target}"
+        for path, state in wanted.files.items()
+        if state.kind != "unreadable" and seen.files[path].kind == "unreadable"
+    ]
+
+
+def _engines(chain: Sequence[Checkpoint]) -> tuple[str, ...]:
+    return tuple(sorted({engine for checkpoint in chain for engine in checkpoint.managed.engines}))
+
+
+def _containers(chain: Sequence[Checkpoint]) -> list[dict[str, Any]]:
+    """Those that ran before the runs that did not end well."""
+    interrupted = [checkpoint for checkpoint in chain if checkpoint.status == "open"]
+    return [dict(container) for checkpoint in interrupted for container in checkpoint.containers]
+
+
+def _foreseen(
+    transaction: Transaction, chain: Sequence[Checkpoint], plan: RestorePlan, current: HostState
+) -> Outlook:
+    engines, system = _engines(chain), transaction.system
+    if "docker" not in engines:
+        return Outlook()
+    return foresee(
+        system,
+        plan.state,
+        current,
+        plan.contents,
+        needed=engine_needed(system, plan.state, current, engines=engines, containers=_containers(chain)),
+        unit_changed=unit_changed(changed_files(plan.state, current)),
+        taken_at=_seconds(chain[-1].opened_at),
+    )
 
 
 def _seconds(moment: str) -> float:
@@ -298,25 +399,46 @@ def _planned(
     return plan, identifiers, current
 
 
-def _predicted(plan: RestorePlan, current: HostState) -> Applied:
+def _predicted(
+    transaction: Transaction, chain: Sequence[Checkpoint], allow: str, *, baseline: bool
+) -> dict[str, Any]:
+    plan, identifiers, current = _planned(transaction, chain, baseline)
+    outlook = _foreseen(transaction, chain, plan, current)
+    applied = _predicted_actions(plan, current)
+    if not _undoes_itself(transaction, chain):
+        try:
+            refuse(outlook, allow)
+        except CheckpointError as error:
+            applied.reasons.append(str(error))
+    return _outcome(plan.as_json(), applied, identifiers, outlook=outlook)
+
+
+def _predicted_actions(plan: RestorePlan, current: HostState) -> Applied:
     kept = [conflict["kept_beside"] for conflict in plan.conflicts if conflict["kept_beside"] is not None]
     actions = [f"{path}: put back" for path in plan.restored]
     actions += [f"{path}: put back, with the edits made since" for path in plan.merged]
     actions += [f"{conflict['path']}: put back" for conflict in plan.conflicts]
     actions += [f"{path}: the edited version is kept here" for path in kept]
-    if any(touches_docker(path) for path in (*plan.restored, *plan.merged)):
-        actions.append("docker.service: put back by stages that keep its containers where they can be kept")
     actions += changes(replace(current, files={}), replace(plan.state, files={}))
     return Applied(actions=actions)
 
 
-def _outcome(report: dict[str, Any], applied: Applied, identifiers: list[str]) -> dict[str, Any]:
+def _outcome(
+    report: dict[str, Any],
+    applied: Applied,
+    identifiers: list[str],
+    *,
+    outlook: Outlook = _NO_ENGINE,
+    doubts: Sequence[str] = (),
+) -> dict[str, Any]:
     return {
         **report,
         "checkpoints": identifiers,
         "actions": applied.actions,
         "survivors": applied.survivors,
+        "losses": outlook.sentences(),
         "reasons": applied.reasons,
+        "unproven": list(doubts),
         "pending": [{"key": key, "reason": reason} for key, reason in sorted(applied.pending.items())],
     }
 

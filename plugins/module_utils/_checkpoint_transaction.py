@@ -17,7 +17,13 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sto
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, System
-from ansible_collections.bulkhead.hardening.plugins.module_utils._run_lock import Claim, Holder, RunLock
+from ansible_collections.bulkhead.hardening.plugins.module_utils._run_lock import (
+    Claim,
+    Holder,
+    RunLock,
+    RunLocked,
+    verdict,
+)
 
 __all__ = ["DEADMAN_RUN", "SIZE_LIMIT", "Transaction", "boot_id"]
 
@@ -57,7 +63,7 @@ class Transaction:
         :param keep: keep it behind the block, which ended well, for the calls that follow
         :raises RunLocked: another run holds it
         """
-        outcome, _before = self.lock.acquire(self.holder, self._claim())
+        outcome = self._acquire()
         try:
             yield
         except BulkheadError:
@@ -81,6 +87,23 @@ class Transaction:
             if status != "open":
                 raise CheckpointError(f"checkpoint {checkpoint.id}: it is {status} by now.")
             self.store.save(checkpoint)
+
+    def _acquire(self) -> str:
+        """Take the lock. On a full disk it is written in the space that an open checkpoint reserves.
+
+        That is given up only when the lock is nobody else's.
+        """
+        try:
+            return self.lock.acquire(self.holder, self._claim())[0]
+        except RunLocked:
+            raise
+        except CheckpointError:
+            found = self.lock.holder()
+            if verdict(found, self.holder, self._claim(), now=self.system.now()) in ("ask", "held"):
+                raise
+            for identifier in self.store.identifiers():
+                self.store.free_reserve(identifier)
+            return self.lock.acquire(self.holder, self._claim())[0]
 
     def held_by(self) -> dict[str, object]:
         """The holder as it stands in a manifest."""

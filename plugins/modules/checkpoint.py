@@ -76,6 +76,15 @@ options:
     description: How many of the newest checkpoints V(commit) and V(prune) leave. V(0) leaves all of them.
     type: int
     default: 0
+  allow:
+    description:
+      - What V(restore) may cost the engine, as for C(docker_engine_allow). V(restart) restarts it where
+        containers run on. V(stop_containers) ends those that do not, V(move_data) all of them.
+      - A restore that takes more fails, with nothing changed and the containers named. A run that undoes
+        itself, the next run and the dead man's switch are not asked.
+    type: str
+    choices: [reload, restart, stop_containers, move_data]
+    default: restart
   may_stop:
     description: Names of containers that the run was allowed to stop, so that V(commit) does not miss them.
     type: list
@@ -222,15 +231,35 @@ survivors:
   returned: restore
   type: list
   elements: str
+losses:
+  description: The containers that the restore ends, each with its reason. In check mode those that it would.
+  returned: restore
+  type: list
+  elements: str
+reasons:
+  description: Why the engine was put back as it was, and in check mode why the restore would be refused.
+  returned: restore
+  type: list
+  elements: str
 pending:
   description: Keys of an engine whose old value waits for something.
   returned: restore
   type: list
   elements: dict
 proven:
-  description: Whether everything was read again and is as it should be. Anything else is a failure.
+  description:
+    - Whether files, attributes, units, sysctls, LSM modes and containers were read again, and are as they
+      should be. What the kernel or systemd has otherwise is a failure; RV(unproven) says what is left.
+    - A key of the engine under RV(pending) is as before in the file, and not yet in force.
   returned: restore, not in check mode
   type: bool
+unproven:
+  description:
+    - Containers that ended without being in the plan or that no engine lists, and files of users that were
+      left.
+  returned: restore
+  type: list
+  elements: str
 pruned:
   description: The checkpoints that were removed.
   returned: commit and prune
@@ -260,6 +289,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_ope
     OpenRequest,
     open_checkpoint,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_outlook import ALLOW
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_pending import parse_pending
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_restore import restore
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import (
@@ -286,6 +316,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "takeover": {"type": "bool", "default": False},
     "size_limit": {"type": "int", "default": 64 * 1024 * 1024},
     "keep": {"type": "int", "default": 0},
+    "allow": {"type": "str", "choices": list(ALLOW), "default": "restart"},
     "may_stop": {"type": "list", "elements": "str", "default": []},
     "pending": {"type": "dict", "default": {}},
     "state_directory": {"type": "path", "default": "/var/lib/bulkhead"},
@@ -333,7 +364,9 @@ def run(parameters: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         )
         return open_checkpoint(call, request, check_mode=check_mode)
     if state == "restore":
-        return _restored(restore(call, name, check_mode=check_mode), check_mode=check_mode)
+        return _restored(
+            restore(call, name, check_mode=check_mode, allow=parameters["allow"]), check_mode=check_mode
+        )
     if state == "list":
         return {"changed": False, "checkpoints": list_checkpoints(call)}
     if state == "status" or check_mode:
@@ -351,7 +384,7 @@ def run(parameters: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
 
 def _restored(outcome: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
-    proven = {} if check_mode else {"proven": True}
+    proven = {} if check_mode else {"proven": not outcome["unproven"]}
     diff = {"before": "", "after": "".join(f"{action}\n" for action in outcome["actions"])}
     return {"changed": bool(outcome["actions"]), **outcome, **proven, "diff": diff}
 

@@ -34,7 +34,7 @@ class CheckpointHost:
         self.etc.mkdir()
         self.state = directory / "state"
         self.system = FakeSystem(directory / "root")
-        self.system.directory.mkdir()
+        self.system.local("/proc").mkdir(parents=True)
         self.names = ["a.json", "b.conf", "new/c.conf"]
         self.write("a.json", '{\n  "icc": true\n}\n')
         self.write("b.conf", "one\ntwo\nthree\n")

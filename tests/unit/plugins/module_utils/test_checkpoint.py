@@ -17,6 +17,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils import (
     _checkpoint_commit,
     _checkpoint_open,
     _checkpoint_restore,
+    _run_lock,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_apply import Applied
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_open import (
@@ -228,6 +229,36 @@ def test_a_restore_has_its_space_reserved(host: CheckpointHost) -> None:
     assert reserve.stat().st_blocks * 512 >= 256 * 1024
     host.restore(identifier)
     assert not reserve.exists()
+
+
+def test_a_refused_restore_leaves_the_reserve_of_the_run_that_works(host: CheckpointHost) -> None:
+    identifier = host.open()["id"]
+    with pytest.raises(RunLocked):
+        host.restore("last", "two", controller="ci")
+    assert (host.state / "checkpoints" / identifier / "reserve").exists()
+
+
+@pytest.mark.parametrize("action", ["restore", "open"])
+def test_on_a_full_disk_the_lock_is_written_in_the_reserve(
+    host: CheckpointHost, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    before = host.content()
+    identifier = host.open()["id"]
+    host.write("a.json", "{}")
+    reserve = host.state / "checkpoints" / identifier / "reserve"
+    write = _run_lock.write_document
+
+    def on_a_full_disk(path: str, body: dict[str, Any]) -> None:
+        if reserve.exists():
+            raise CheckpointError(f"{path}: No space left on device")
+        write(path, body)
+
+    monkeypatch.setattr(_run_lock, "write_document", on_a_full_disk)
+    if action == "restore":
+        host.restore(identifier)
+    else:
+        host.open("two", gone=["one"])
+    assert host.content() == before
 
 
 def test_what_an_interrupted_write_left_goes_and_what_was_there_stays(host: CheckpointHost) -> None:
