@@ -19,6 +19,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys im
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_listeners import SERVICE_DROP_IN
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_profile import PROFILES
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_surroundings import SOCKET_DROP_IN
+from jinja2.nativetypes import NativeEnvironment
 
 ROLE = Path(__file__).parents[3] / "roles" / "docker_engine"
 DOCUMENT = ROLE.parents[1] / "docs" / "docker-engine.md"
@@ -102,3 +103,29 @@ def test_every_file_that_the_role_writes_is_in_its_checkpoint() -> None:
         NEEDRESTART_PATH,
         UPGRADES_PATH,
     ]
+
+
+def test_what_remapping_leaves_behind_is_looked_at_before_anything_is_written() -> None:
+    tasks = _yaml("tasks/configure.yml")
+    modules = [(module, task.get("check_mode")) for task in tasks for module in task if "bulkhead" in module]
+    assert modules == [
+        ("bulkhead.hardening.owned_config", True),
+        ("bulkhead.hardening.docker_engine_activate", True),
+        ("bulkhead.hardening.owned_config", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("effect", "pending", "remaps"),
+    [
+        ({"key": "userns-remap", "effect": "move_data"}, {}, True),
+        ({"key": "userns-remap", "effect": "move_data"}, {"userns-remap": "not allowed"}, False),
+        ({"key": "userns-remap", "effect": "none"}, {}, False),
+        ({"key": "data-root", "effect": "move_data"}, {}, False),
+    ],
+)
+def test_it_is_looked_at_where_the_run_remaps(
+    effect: dict[str, str], pending: dict[str, str], *, remaps: bool
+) -> None:
+    expression = NativeEnvironment().from_string(_yaml("vars/main.yml")["__docker_engine_remaps"])
+    assert expression.render(__docker_engine_plan={"effects": [effect], "pending": pending}) is remaps
