@@ -118,13 +118,14 @@ _AT_NETWORK = frozenset({"default-network-opts"})
 # they are (reload.go: IsValueSet), so that their removal takes a restart.
 _RESET_BY_RELOAD = frozenset(
     {
-        "authorization-plugins",
         "features",
         "max-concurrent-downloads",
         "max-concurrent-uploads",
         "max-download-attempts",
     }
 )
+# A reload applies it, and the daemon ends there when it does not find a plugin (daemon/command/daemon.go).
+_DANGEROUS_BY_RELOAD = frozenset({"authorization-plugins"})
 # systemd's stamps are whole seconds: a reload counts to the end of its second.
 _RELOAD_STAMP_SECONDS = 1.0
 
@@ -207,7 +208,7 @@ def activation_of(name: str, version: str, *, removed: bool = False, parts: tupl
     if name in _WITHOUT_CONTAINERS:
         return "without_containers"
     row = DOCKER_KEYS.get(name)
-    if row is None or not row.reloadable:
+    if row is None or not row.reloadable or name in _DANGEROUS_BY_RELOAD:
         return "restart"
     if name == "network-diagnostic-port":
         # since 29.0 a reload starts the diagnostic server and does not stop it any more

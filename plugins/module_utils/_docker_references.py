@@ -16,7 +16,20 @@ from typing import Any
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._unix_http import parse_json
 
-__all__ = ["profile_problems", "reference_problems"]
+__all__ = [
+    "DRIVERS_WITHOUT_ROTATION",
+    "ROTATION",
+    "plugin_problems",
+    "profile_problems",
+    "reference_problems",
+]
+
+# The engine's own log drivers that do not know max-size and max-file: with them it does not start (tried on
+# 26.1 with journald), which dockerd --validate does not notice. Plugins (loki) may know them.
+DRIVERS_WITHOUT_ROTATION = frozenset(
+    {"awslogs", "fluentd", "gcplogs", "gelf", "journald", "logentries", "splunk", "syslog"}
+)
+ROTATION = ("max-size", "max-file")
 
 _PROFILE_LIMIT = 4 * 1024 * 1024
 _TLS_FILES = ("tlscacert", "tlscert", "tlskey")
@@ -35,8 +48,9 @@ def reference_problems(system: System, text: str) -> list[str]:
     return [
         *profile_problems(system, settings.get("seccomp-profile")),
         *_tls_problems(system, settings),
-        *_plugin_problems(system, settings),
+        *plugin_problems(system, settings),
         *_remap_problems(system, settings.get("userns-remap")),
+        *_rotation_problems(settings),
     ]
 
 
@@ -73,7 +87,8 @@ def _tls_problems(system: System, settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: {error}"
 
 
-def _plugin_problems(system: System, settings: Mapping[str, Any]) -> Iterator[str]:
+def plugin_problems(system: System, settings: Mapping[str, Any]) -> Iterator[str]:
+    """The authorization plugins that the engine would not find: it ends at a start, and at a reload too."""
     for name in settings.get("authorization-plugins") or ():
         if not _has_own_plugin(system, str(name)) and not _has_managed_plugin(system, str(name), settings):
             yield (
@@ -133,3 +148,14 @@ def _remap_problems(system: System, remap: Any) -> Iterator[str]:
         # a line may name an account by its number as well
         if not any(line.startswith(f"{account}:") or line[:1].isdigit() for line in lines):
             yield f"userns-remap: {account}: found no range of subordinate ids for it in {path}"
+
+
+def _rotation_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Options that the log driver refuses at the start, whoever wrote the one and the other."""
+    options, driver = settings.get("log-opts"), settings.get("log-driver")
+    found = [name for name in ROTATION if isinstance(options, Mapping) and name in options]
+    if found and str(driver) in DRIVERS_WITHOUT_ROTATION:
+        yield (
+            f"log-opts: found {', '.join(found)} together with the log driver {driver}, with which the "
+            "engine does not start; accepted are the drivers json-file and local, or log-opts without them"
+        )

@@ -89,11 +89,14 @@ class DockerService:
             raise DockerServiceError(f"{UNIT}: {error}") from error
 
     def refuse_bad_start(self) -> None:
-        """Raise `DockerServiceError` when the engine would not come up again; it runs on untouched then."""
+        """Raise `DockerServiceError` when the engine would end by a reload or not come up again.
+
+        It runs on untouched then.
+        """
         problems = start_problems(self._system, self.service().command)
         if problems:
             raise DockerServiceError(
-                f"the engine would not start again, and was not stopped: {'; '.join(problems)}"
+                f"the engine would not start again, and was left alone: {'; '.join(problems)}"
             )
 
     def command_differs(self) -> bool:

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_references import profile_problems
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_references import (
+    plugin_problems,
+    profile_problems,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_configuration import (
     configuration_path,
@@ -39,5 +42,9 @@ def start_problems(system: System, command: Sequence[str]) -> list[str]:
         f"{path}: {name}: the service's command gives it as a flag too, and the engine takes one of them only"
         for name in conflicts(file.settings, flags)
     ]
-    profile = file.settings.get("seccomp-profile", flags.get("seccomp-profile"))
-    return problems + profile_problems(system, profile)
+    settings = {**flags, **file.settings}
+    return [
+        *problems,
+        *profile_problems(system, settings.get("seccomp-profile")),
+        *plugin_problems(system, settings),
+    ]

@@ -20,8 +20,9 @@ description:
   - Where C(userns-remap), C(data-root), C(exec-root) or C(storage-driver) changes, every container is stopped
     by name first, and the engine is restarted only once /proc shows that none is left. A container that ran
     on would be managed by nobody.
-  - Before anything is stopped it looks for what would keep the engine from starting again and that the
-    engine's own validation misses, a seccomp profile that cannot be read among them.
+  - Before a reload and before anything is stopped it looks for what would end the engine or keep it from
+    starting again and that the engine's own validation misses, a seccomp profile that cannot be read and an
+    authorization plugin that is not there among them.
   - Never starts an engine that does not run.
 options:
   keys:
@@ -279,7 +280,6 @@ def act(service: DockerService, activation: Activation) -> None:
     """Carry out the steps in their order."""
     stopped = [stop.container for stop in activation.stops]
     again = [stop.container for stop in activation.stops if stop.started_again]
-    stopping = False
     steps: dict[str, Callable[[], None]] = {
         "daemon_reload": service.daemon_reload,
         "reload": service.reload,
@@ -289,10 +289,11 @@ def act(service: DockerService, activation: Activation) -> None:
         "restart": service.restart,
         "start_containers": lambda: service.start_containers(again),
     }
+    checked = False
     for step in activation.steps:
-        if step in ("stop_containers", "prove_none_left", "restart") and not stopping:
+        if step != "daemon_reload" and not checked:
             service.refuse_bad_start()
-            stopping = True
+            checked = True
         steps[step]()
         if step in ("reload", "restart"):
             service.await_answer()

@@ -15,6 +15,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_references import (
+    DRIVERS_WITHOUT_ROTATION,
+    ROTATION,
+)
+
 __all__ = [
     "DOCKER_BRIDGES",
     "OTHER_BRIDGES",
@@ -26,13 +31,6 @@ __all__ = [
 
 OTHER_BRIDGES = "other_bridges"  # bridges that the engine does not own: the sysctl holds for the whole host
 DOCKER_BRIDGES = "docker_bridges"  # each bridge of the engine
-
-# The engine's own log drivers that do not know max-size and max-file: with them it does not start (tried on
-# 26.1 with journald), which dockerd --validate does not notice. Plugins (loki) may know them.
-_DRIVERS_WITHOUT_ROTATION = frozenset(
-    {"awslogs", "fluentd", "gcplogs", "gelf", "journald", "logentries", "splunk", "syslog"}
-)
-_ROTATION = ("max-size", "max-file")
 
 _IP6TABLES_BY_DEFAULT = (27,)
 _FILTER = "net.bridge.bridge-nf-call-iptables"
@@ -197,8 +195,8 @@ def agreeing(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings without what another of them makes impossible: rotation for a driver that has none."""
     wanted = dict(settings)
     options, driver = wanted.get("log-opts"), wanted.get("log-driver")
-    if isinstance(options, Mapping) and driver in _DRIVERS_WITHOUT_ROTATION:
-        wanted["log-opts"] = {name: value for name, value in options.items() if name not in _ROTATION}
+    if isinstance(options, Mapping) and driver in DRIVERS_WITHOUT_ROTATION:
+        wanted["log-opts"] = {name: value for name, value in options.items() if name not in ROTATION}
         if not wanted["log-opts"]:
             del wanted["log-opts"]
     return wanted

@@ -58,6 +58,7 @@ def test_the_table_names_only_keys_that_there_are() -> None:
         ("data-root", "move_data"),
         ("exec-root", "move_data"),
         ("storage-driver", "move_data"),
+        ("authorization-plugins", "restart"),
     ],
 )
 def test_what_brings_a_key_into_force(name: str, kind: str) -> None:
@@ -72,7 +73,7 @@ def test_what_brings_a_key_into_force(name: str, kind: str) -> None:
         ("default-runtime", "28.5.2", "restart"),
         ("features", "26.1.5", "reload"),
         ("max-concurrent-downloads", "20.10.24", "reload"),
-        ("authorization-plugins", "28.5.2", "reload"),
+        ("authorization-plugins", "28.5.2", "restart"),
         ("network-diagnostic-port", "28.5.2", "reload"),
         ("network-diagnostic-port", "29.1.0", "restart"),
     ],

@@ -20,6 +20,10 @@ DISABLED = json.dumps({"plugin": {"Name": "opa:latest", "Enabled": False}})
 # settings, files on the host, what each problem says
 CASES: list[tuple[dict[str, Any], dict[str, str], list[str]]] = [
     ({}, {}, []),
+    ({"log-driver": "journald", "log-opts": {"max-size": "10m"}}, {}, ["found max-size together with"]),
+    ({"log-driver": "journald", "log-opts": {"tag": "x"}}, {}, []),
+    ({"log-driver": "local", "log-opts": {"max-size": "10m", "max-file": "3"}}, {}, []),
+    ({"log-opts": {"max-size": "10m"}}, {}, []),
     ({"seccomp-profile": "unconfined"}, {}, []),
     ({"seccomp-profile": PROFILE}, {}, [f"seccomp-profile: {PROFILE}: No such file"]),
     ({"seccomp-profile": PROFILE}, {PROFILE: "oops"}, [f"{PROFILE}: not JSON"]),

@@ -60,3 +60,14 @@ def test_the_seccomp_profile_is_read(
     problems = start_problems(system, [*COMMAND, f"--seccomp-profile={PROFILE}"] if by_flag else COMMAND)
     assert len(problems) == (0 if problem is None else 1)
     assert problem is None or problem in problems[0]
+
+
+@pytest.mark.parametrize("by_flag", [False, True])
+def test_the_authorization_plugins_are_looked_for(system: FakeSystem, by_flag: bool) -> None:
+    if not by_flag:
+        system.write("/etc/docker/daemon.json", '{"authorization-plugins": ["opa"]}')
+    command = [*COMMAND, "--authorization-plugin=opa"] if by_flag else COMMAND
+    (problem,) = start_problems(system, command)
+    assert problem.startswith("authorization-plugins: opa: found neither")
+    system.write("/run/docker/plugins/opa.sock")
+    assert start_problems(system, command) == []

@@ -90,10 +90,10 @@ def test_live_restore_is_awaited_before_the_restart() -> None:
     act(service, Activation(steps=("daemon_reload", "reload", "await_live_restore", "restart")))
     assert service.steps == [
         "daemon-reload",
+        "check the start",
         "reload",
         "await answer",
         "await live-restore",
-        "check the start",
         "restart",
         "await answer",
     ]
