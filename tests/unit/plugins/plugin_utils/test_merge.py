@@ -358,6 +358,20 @@ def test_a_list_may_change_its_mode() -> None:
     assert host.text == '{"dns": ["::1"]}'
 
 
+def test_a_key_that_two_owners_want_alike_is_the_second_s_once_the_first_lets_go() -> None:
+    before = '{"icc": true}'
+    host = Host(before)
+    host.merge({"icc": False})
+    assert not host.merge({"icc": False}, owner=OTHER).changed
+    assert [entry.owner for entry in host.ledger.keys] == [OWNER.name]
+    host.merge({})
+    assert host.text == before
+    host.merge({"icc": False}, owner=OTHER)
+    assert [(entry.owner, entry.before["value"]) for entry in host.ledger.keys] == [(OTHER.name, True)]
+    host.merge({}, owner=OTHER)
+    assert host.text == before
+
+
 def test_two_owners_add_to_one_list_and_none_may_have_it_whole() -> None:
     host = Host("{}")
     host.merge({}, lists=_lists("::1"))
