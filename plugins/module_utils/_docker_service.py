@@ -22,7 +22,10 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects
     RunningContainer,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_start_check import start_problems
-from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_records import container_name
+from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_records import (
+    container_name,
+    is_swarm_task,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_daemon import find_daemon
@@ -234,7 +237,7 @@ class DockerService:
                 start_ticks=self.start_ticks(int(record["State"].get("Pid") or 0)),
                 auto_remove=(record.get("HostConfig") or {}).get("AutoRemove") is True,
                 restart_policy=_restart_policy(record),
-                swarm_task=_swarm_task(record),
+                swarm_task=is_swarm_task(record),
             )
             for identifier, record in records.inspected.items()
             if isinstance(record.get("State"), dict)
@@ -322,8 +325,3 @@ def _swarm(info: dict[str, Any]) -> bool:
 def _restart_policy(record: dict[str, Any]) -> str:
     policy = (record.get("HostConfig") or {}).get("RestartPolicy")
     return str(policy.get("Name") or "no") if isinstance(policy, dict) else "no"
-
-
-def _swarm_task(record: dict[str, Any]) -> bool:
-    labels = (record.get("Config") or {}).get("Labels")
-    return isinstance(labels, dict) and "com.docker.swarm.task.id" in labels

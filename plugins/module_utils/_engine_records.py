@@ -3,7 +3,8 @@
 """What an engine says of a container: `GET /containers/ID/json` of Docker, `podman container inspect`.
 
 The document of a user's engine is the user's own text: every value is checked for its type and cut to a
-length. Environment, labels, command line and annotations are never taken over.
+length. Environment, labels, command line and annotations are never taken over; of the labels only whether the
+swarm's own is there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ from typing import Any
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import printable, rfc3339
 
-__all__ = ["bind_sources", "container_name", "image_name", "process_number", "record_of", "runtime_name"]
+__all__ = [
+    "bind_sources",
+    "container_name",
+    "image_name",
+    "is_swarm_task",
+    "process_number",
+    "record_of",
+    "runtime_name",
+]
 
 _TEXT = 512
 _ITEMS = 256
@@ -53,6 +62,7 @@ def record_of(inspected: Mapping[str, Any]) -> dict[str, Any]:
             re.split("[=:]", option, maxsplit=1)[0] for option in _texts(host.get("SecurityOpt"))
         ],
         "auto_remove": host.get("AutoRemove") is True,
+        "swarm_task": is_swarm_task(inspected),
         "runtime": runtime_name(inspected),
         "created_at": _time(inspected.get("Created")),
         "read_only_root": host.get("ReadonlyRootfs") is True,
@@ -77,6 +87,11 @@ def runtime_name(inspected: Mapping[str, Any]) -> str:
 def process_number(inspected: Mapping[str, Any]) -> int:
     """The number of the container's first process on the host; 0 when it does not run."""
     return _number(_object(inspected, "State").get("Pid"))
+
+
+def is_swarm_task(inspected: Mapping[str, Any]) -> bool:
+    """Whether a service of the swarm owns the container (the swarm labels its tasks) and replaces it."""
+    return "com.docker.swarm.task.id" in _object(_object(inspected, "Config"), "Labels")
 
 
 def bind_sources(inspected: Mapping[str, Any]) -> dict[str, str]:

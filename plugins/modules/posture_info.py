@@ -1156,6 +1156,9 @@ posture:
             auto_remove:
               description: Whether it is removed when it ends.
               type: bool
+            swarm_task:
+              description: Whether a service of the swarm owns it, and replaces it when it ends.
+              type: bool
             runtime:
               description: OCI runtime.
               type: str

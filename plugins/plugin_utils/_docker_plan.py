@@ -116,6 +116,7 @@ def _container(container: Mapping[str, Any]) -> RunningContainer:
         start_ticks=init.get("start_ticks"),
         auto_remove=record.get("auto_remove") is True,
         restart_policy=str(policy["name"]) if isinstance(policy, Mapping) else "no",
+        swarm_task=record.get("swarm_task") is True,
     )
 
 

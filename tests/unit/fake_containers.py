@@ -77,7 +77,7 @@ def inspect_document(container_id: str, pid: int, **host_config: Any) -> dict[st
             "User": "",
             "Env": ["SECRET=hunter2"],
             "Cmd": ["serve", "--token=hunter2"],
-            "Labels": {"token": "hunter2"},
+            "Labels": {"token": "hunter2", "com.docker.swarm.task.id": "hunter2"},
         },
         "HostConfig": {"Runtime": "runc", "RestartPolicy": {"Name": "no"}, **host_config},
         "NetworkSettings": {

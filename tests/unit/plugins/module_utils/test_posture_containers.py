@@ -78,6 +78,7 @@ def test_an_ordinary_docker_container(host: ContainerHost) -> None:
         {"host_address": "0.0.0.0", "host_port": 8080, "container_port": 80, "protocol": "tcp"}
     ]
     assert container["record"]["created_at"] == "2026-11-23T15:04:58Z"
+    assert container["record"]["swarm_task"]
 
 
 def test_no_secret_of_a_record_is_collected(host: ContainerHost) -> None:

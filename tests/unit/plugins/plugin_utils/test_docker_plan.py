@@ -167,3 +167,10 @@ def test_the_table_says_what_becomes_of_stopped_containers(posture: dict[str, An
     table = docker_engine_plan_table(_plan(posture, {"icc": False}, allow="stop_containers"))
     assert "stops agent: icc takes effect only at a start without containers; it is started again" in table
     assert "stops web: icc takes effect only at a start without containers; it is not started again" in table
+
+
+def test_a_task_of_the_swarm_is_not_started_again(posture: dict[str, Any]) -> None:
+    posture["docker"]["info"]["swarm"] = "active"
+    posture["containers"][0]["record"]["swarm_task"] = True
+    plan = _plan(posture, {"no-new-privileges": True}, allow="stop_containers")
+    assert {stop["name"]: stop["started_again"] for stop in plan["stops"]} == {"web": False, "agent": True}
