@@ -27,8 +27,15 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sta
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_store import Contents
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
+    UserFileError,
+    owner_of_path,
+)
 
 __all__ = ["capture", "known"]
+
+_BELOW = "/**"
+_BELOW_LIMIT = 10_000
 
 
 def capture(system: System, managed: Managed, contents: Contents, *, size_limit: int) -> HostState:
@@ -45,7 +52,7 @@ def capture(system: System, managed: Managed, contents: Contents, *, size_limit:
     }
     return HostState(
         files=files,
-        attributes={path: capture_attributes(path) for path in managed.attributes},
+        attributes={path: capture_attributes(path) for path in _attribute_paths(managed)},
         absent_directories=tuple(sorted(absent)),
         units=read_units(system, managed.units),
         sysctls=read_sysctls(system, managed.sysctls),
@@ -68,6 +75,41 @@ def known(*states: HostState) -> Managed:
 
 def _names(part: str, states: Sequence[HostState]) -> tuple[str, ...]:
     return tuple(sorted({name for state in states for name in getattr(state, part)}))
+
+
+def _attribute_paths(managed: Managed) -> list[str]:
+    """Each path, and for `DIRECTORY/**` what lies below it now, apart from what is kept with its content."""
+    paths: list[str] = []
+    for path in managed.attributes:
+        directory, below, rest = path.partition(_BELOW)
+        if not below or rest:
+            paths.append(path)
+        else:
+            paths += [found for found in _below(directory) if found not in managed.files]
+    return paths
+
+
+def _below(directory: str) -> list[str]:
+    """What lies below a directory. Nothing that a user can replace: root leaves its attributes alone."""
+    found: list[str] = []
+    for place, directories, files in os.walk(directory):
+        if not _is_root_s(place):
+            directories.clear()
+            continue
+        found += [f"{place}/{name}" for name in sorted((*directories, *files))]
+        if len(found) > _BELOW_LIMIT:
+            raise CheckpointError(
+                f"{directory}{_BELOW}: found more than {_BELOW_LIMIT} files below it, accepted are as many. "
+                f"{UNCHANGED}"
+            )
+    return found
+
+
+def _is_root_s(directory: str) -> bool:
+    try:
+        return owner_of_path(f"{directory}/x") is None
+    except UserFileError:
+        return False  # a group can write it
 
 
 def _capture_files(paths: Sequence[str], contents: Contents, *, size_limit: int) -> dict[str, FileState]:

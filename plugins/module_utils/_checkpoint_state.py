@@ -42,7 +42,8 @@ class Managed:
     """What a run may change, as the roles declare it in their `vars/managed.yml`.
 
     :ivar files: kept with content, mode, owner and extended attributes, or as absent
-    :ivar attributes: kept with mode and owner only; their content is never read (private keys, sockets)
+    :ivar attributes: kept with mode and owner only; their content is never read (private keys, sockets).
+        ``/etc/docker/**`` is everything below that directory when the checkpoint is taken
     :ivar sysctls: names with dots or slashes; their live values are kept
     """
 
@@ -270,8 +271,8 @@ def _file(wanted: FileState, found: FileState) -> Optional[tuple[str, str]]:
 
 
 def _attribute(wanted: FileState, found: FileState) -> Optional[tuple[str, str]]:
-    """What came to be after the checkpoint is nobody's business; what it knew has to be as it was."""
-    return None if wanted.kind == "absent" else _file(wanted, found)
+    """What came or went after the checkpoint is nobody's business; what is there has to be as it was."""
+    return None if "absent" in (wanted.kind, found.kind) else _file(wanted, found)
 
 
 def _unit(wanted: UnitState, found: UnitState) -> Optional[tuple[str, str]]:

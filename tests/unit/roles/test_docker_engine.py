@@ -4,21 +4,22 @@
 
 from __future__ import annotations
 
+import json
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.bulkhead.hardening.plugins.filter.docker_engine import docker_engine_wanted
 from ansible_collections.bulkhead.hardening.plugins.module_utils._audit_rules import RULES_PATH
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_host import (
     NEEDRESTART_PATH,
     UPGRADES_PATH,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import DOCKER_KEYS
-from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_listeners import SERVICE_DROP_IN
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_profile import PROFILES
-from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_surroundings import SOCKET_DROP_IN
 from jinja2.nativetypes import NativeEnvironment
 
 ROLE = Path(__file__).parents[3] / "roles" / "docker_engine"
@@ -94,15 +95,42 @@ def test_every_key_of_the_profiles_has_its_reasoning() -> None:
 
 
 def test_every_file_that_the_role_writes_is_in_its_checkpoint() -> None:
+    wanted = docker_engine_wanted(_posture(), socket={"mode": "0600"})
+    written = [file["path"] for file in wanted["files"]]
     files = _yaml("vars/managed.yml")["managed"]["files"]
-    assert files == [
-        "/etc/docker/daemon.json",
-        SERVICE_DROP_IN,
-        SOCKET_DROP_IN,
-        RULES_PATH,
-        NEEDRESTART_PATH,
-        UPGRADES_PATH,
-    ]
+    assert files == [*written, RULES_PATH, NEEDRESTART_PATH, UPGRADES_PATH]
+
+
+def test_every_mode_that_the_role_sets_is_in_its_checkpoint() -> None:
+    permissions = docker_engine_wanted(_posture())["host"]["permissions"]
+    managed = _yaml("vars/managed.yml")["managed"]
+    known = [*managed["files"], *managed["attributes"]]
+    paths = [limit["path"] for limit in permissions]
+    assert "/etc/docker/certs.d/registry.example/client.key" in paths
+    assert [path for path in paths if not any(fnmatch(path, pattern) for pattern in known)] == []
+
+
+def _posture() -> dict[str, Any]:
+    """A host that has all files that the role hardens."""
+    text = (Path(__file__).parents[1] / "fixtures" / "posture_careless.json").read_text(encoding="utf-8")
+    posture: dict[str, Any] = json.loads(text)
+    paths = {
+        "service_unit": "/etc/systemd/system/docker.service",
+        "socket_unit": "/usr/lib/systemd/system/docker.socket",
+        "configuration_directory": "/etc/docker",
+        "daemon_json": "/etc/docker/daemon.json",
+        "defaults_debian": "/etc/default/docker",
+        "defaults_redhat": "/etc/sysconfig/docker",
+        "containerd_socket": "/run/containerd/containerd.sock",
+        "tls_key": "/etc/docker/tls/key.pem",
+    }
+    posture["docker"]["files"] = {
+        **{name: {"path": path, "exists": True} for name, path in paths.items()},
+        "registry_certificates": [
+            {"path": "/etc/docker/certs.d/registry.example/client.key", "exists": True}
+        ],
+    }
+    return posture
 
 
 def test_what_remapping_leaves_behind_is_looked_at_before_anything_is_written() -> None:

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.bulkhead.hardening.plugins.module_utils import _checkpoint_apply
+from ansible_collections.bulkhead.hardening.plugins.module_utils import (
+    _checkpoint_apply,
+    _checkpoint_capture,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_apply import apply
-from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_capture import capture
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_capture import capture, known
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_host import (
     read_apparmor,
     read_units,
@@ -134,6 +137,49 @@ def test_attributes_go_back_and_the_content_is_never_read(tmp_path: Path, system
     apply(system, before, found, {})
     assert key.stat().st_mode & 0o777 == 0o400
     assert differences(before, capture(system, managed, contents, size_limit=1)) == []
+
+
+def test_attributes_of_what_lies_below_a_directory_go_back(tmp_path: Path, system: FakeSystem) -> None:
+    certificates = tmp_path / "docker" / "certs.d" / "registry"
+    certificates.mkdir(parents=True)
+    key, gone, kept = (certificates / name for name in ("client.key", "gone", "daemon.json"))
+    for file in (key, gone, kept):
+        file.write_text("x")
+        file.chmod(0o640)
+    writable = tmp_path / "docker" / "group"
+    writable.mkdir()
+    (writable / "file").write_text("x")
+    writable.chmod(0o777)
+    managed = Managed(files=(str(kept),), attributes=(f"{tmp_path}/docker/**", f"{tmp_path}/none/**"))
+    before = capture(system, managed, Contents(), size_limit=1000)
+    assert set(before.attributes) == {
+        f"{tmp_path}/docker/{name}"
+        for name in (
+            "certs.d",
+            "certs.d/registry",
+            "certs.d/registry/client.key",
+            "certs.d/registry/gone",
+            "group",
+        )
+    }
+    key.chmod(0o400)
+    gone.unlink()
+    (certificates / "new").write_text("x")
+    found = capture(system, known(before), Contents(), size_limit=1000)
+    apply(system, before, found, {})
+    assert key.stat().st_mode & 0o777 == 0o640
+    # what somebody took away does not come back, and is no reason to try for ever
+    assert differences(before, capture(system, known(before), Contents(), size_limit=1000)) == []
+
+
+def test_a_directory_with_too_much_below_it_is_refused(
+    tmp_path: Path, system: FakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_checkpoint_capture, "_BELOW_LIMIT", 1)
+    (tmp_path / "a").write_text("")
+    (tmp_path / "b").write_text("")
+    with pytest.raises(CheckpointError, match=r"/\*\*: found more than 1 files below it"):
+        capture(system, Managed(attributes=(f"{tmp_path}/**",)), Contents(), size_limit=1000)
 
 
 def test_a_unit_s_drop_in_is_read_again_by_systemd(
