@@ -27,7 +27,12 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sto
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_transaction import Transaction
 from ansible_collections.bulkhead.hardening.plugins.module_utils._dead_man_timer import disarm
-from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_health import engine_health
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_health import (
+    NotProbed,
+    engine_health,
+    probe_engine,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import DockerServiceError
 
 __all__ = ["commit_checkpoint", "list_checkpoints", "prune", "status"]
 
@@ -38,17 +43,19 @@ def commit_checkpoint(
     *,
     may_stop: Collection[str] = (),
     keep: int = 0,
+    probe_image: Optional[str] = None,
     pending: Optional[Mapping[str, Mapping[str, str]]] = None,
 ) -> dict[str, Any]:
     """Commit the checkpoint of this run. One of a run that changed nothing is dropped.
 
     :param may_stop: names of containers that the run was allowed to stop
     :param keep: how many of the newest checkpoints stay, 0: all of them
+    :param probe_image: for the health check; a named one that is not on the host is a problem
     :param pending: what each role left pending, with the reasons
     :raises CheckpointError: there is none any more (the dead man's switch fired), or the host is not healthy
     """
     checkpoint = _own(transaction, name)
-    problems = _health(transaction, checkpoint, may_stop)
+    problems, probed = _health(transaction, checkpoint, may_stop, probe_image)
     if problems:
         raise CheckpointError(f"The health check failed: {'; '.join(problems)}")
     record_pending(transaction.state_directory, pending or {}, transaction.time())
@@ -67,6 +74,7 @@ def commit_checkpoint(
         "dropped": not changed,
         "changes": changed,
         "pruned": pruned,
+        "probed": probed,
     }
 
 
@@ -142,20 +150,29 @@ def _own(transaction: Transaction, name: Optional[str]) -> Checkpoint:
     return checkpoint
 
 
-def _health(transaction: Transaction, checkpoint: Checkpoint, may_stop: Collection[str]) -> list[str]:
-    """What is wrong with the engines that ran before, or were installed since."""
+def _health(
+    transaction: Transaction, checkpoint: Checkpoint, may_stop: Collection[str], probe_image: Optional[str]
+) -> tuple[list[str], bool]:
+    """What is wrong with the engines that ran before or came since, and whether a probe was started."""
     if "docker" not in checkpoint.managed.engines or not engines_there(transaction):
-        return []
+        return [], False
     if not checkpoint.engine_ran and checkpoint.containers == () and _was_there(checkpoint):
-        return []
+        return [], False
     before = [
         {**container, "expected": "any" if container["name"] in may_stop else "running"}
         for container in checkpoint.containers
     ]
-    problems: list[str] = engine_health(
-        transaction.system, socket=docker_socket(transaction.system), before=before, probe=True
-    )
-    return problems
+    system, socket = transaction.system, docker_socket(transaction.system)
+    problems: list[str] = engine_health(system, socket=socket, before=before, probe=False)
+    if problems:
+        return problems, False
+    try:
+        probe_engine(system, socket=socket, image=probe_image)
+    except NotProbed as reason:
+        return [str(reason)] if probe_image is not None else [], False
+    except DockerServiceError as error:
+        return [str(error)], True
+    return [], True
 
 
 def _was_there(checkpoint: Checkpoint) -> bool:

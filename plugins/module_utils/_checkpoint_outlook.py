@@ -43,7 +43,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker
     parse_flags,
 )
 
-__all__ = ["ALLOW", "Outlook", "foresee", "refuse", "unproven"]
+__all__ = ["ALLOW", "Outlook", "foresee", "in_the_dark", "refuse", "unproven"]
 
 # What a restore of the engine can cost, from the least to the most; the names of docker_engine_allow.
 ALLOW = ("reload", "restart", "stop_containers", "move_data")
@@ -106,6 +106,13 @@ def foresee(
     )
     flag = parse_flags(service.service().command).get("live-restore")
     return _outlook(stages(situation), state, names, live_restore=flag is not False)
+
+
+def in_the_dark(system: System, reason: str) -> Outlook:
+    """The outlook where the engine does not say what runs: whatever the cgroups hold may end."""
+    names = {identifier: identifier[:12] for identifier in docker_cgroups(system)}
+    why = f"the engine does not say what it would keep: {reason}"
+    return Outlook("stop_containers" if names else "restart", names, dict.fromkeys(names, why))
 
 
 def _is_stopped(wanted: HostState, found: HostState) -> bool:

@@ -27,6 +27,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_fil
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_outlook import (
     Outlook,
     foresee,
+    in_the_dark,
     refuse,
     unproven,
 )
@@ -55,7 +56,6 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sto
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_transaction import Transaction
 from ansible_collections.bulkhead.hardening.plugins.module_utils._dead_man_timer import disarm
-from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_cgroups import docker_cgroups
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import DockerServiceError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store import LedgerStore
 
@@ -244,7 +244,8 @@ def _outlook(
             taken_at=_seconds(transaction.store.load(journal.home).opened_at),
         )
     except DockerServiceError:
-        return Outlook(names={identifier: identifier[:12] for identifier in docker_cgroups(system)})
+        # What ends of these was not planned.
+        return replace(in_the_dark(system, ""), losses={})
 
 
 def _unreadable(wanted: HostState, seen: HostState) -> list[str]:
@@ -272,15 +273,18 @@ def _foreseen(
     engines, system = _engines(chain), transaction.system
     if "docker" not in engines:
         return Outlook()
-    return foresee(
-        system,
-        plan.state,
-        current,
-        plan.contents,
-        needed=engine_needed(system, plan.state, current, engines=engines, containers=_containers(chain)),
-        unit_changed=unit_changed(changed_files(plan.state, current)),
-        taken_at=_seconds(chain[-1].opened_at),
-    )
+    try:
+        return foresee(
+            system,
+            plan.state,
+            current,
+            plan.contents,
+            needed=engine_needed(system, plan.state, current, engines=engines, containers=_containers(chain)),
+            unit_changed=unit_changed(changed_files(plan.state, current)),
+            taken_at=_seconds(chain[-1].opened_at),
+        )
+    except DockerServiceError as error:
+        return in_the_dark(system, str(error))
 
 
 def _seconds(moment: str) -> float:

@@ -85,6 +85,13 @@ options:
     type: str
     choices: [reload, restart, stop_containers, move_data]
     default: restart
+  probe_image:
+    description:
+      - For V(commit), an image on the host from which a container is started for the health check, without
+        network; its own command has to end with status 0. Empty starts V(localhost/bulkhead-probe:latest)
+        where the host has it, and nothing otherwise.
+    type: str
+    default: ""
   may_stop:
     description: Names of containers that the run was allowed to stop, so that V(commit) does not miss them.
     type: list
@@ -190,6 +197,10 @@ changes:
   returned: commit
   type: list
   elements: str
+probed:
+  description: Whether the health check has started a container. Without an image for it there is none.
+  returned: commit
+  type: bool
 restored:
   description: Files that are to the byte as they were.
   returned: restore
@@ -253,6 +264,10 @@ proven:
     - A key of the engine under RV(pending) is as before in the file, and not yet in force.
   returned: restore, not in check mode
   type: bool
+summary:
+  description: All of this in sentences.
+  returned: restore
+  type: str
 unproven:
   description:
     - Containers that ended without being in the plan or that no engine lists, and files of users that were
@@ -296,6 +311,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sta
     CheckpointError,
     Managed,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_text import restore_text
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_transaction import Transaction
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
@@ -317,6 +333,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "size_limit": {"type": "int", "default": 64 * 1024 * 1024},
     "keep": {"type": "int", "default": 0},
     "allow": {"type": "str", "choices": list(ALLOW), "default": "restart"},
+    "probe_image": {"type": "str", "default": ""},
     "may_stop": {"type": "list", "elements": "str", "default": []},
     "pending": {"type": "dict", "default": {}},
     "state_directory": {"type": "path", "default": "/var/lib/bulkhead"},
@@ -379,6 +396,7 @@ def run(parameters: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         name,
         may_stop=parameters["may_stop"],
         keep=parameters["keep"],
+        probe_image=parameters["probe_image"] or None,
         pending=parse_pending(parameters["pending"]),
     )
 
@@ -386,7 +404,8 @@ def run(parameters: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 def _restored(outcome: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     proven = {} if check_mode else {"proven": not outcome["unproven"]}
     diff = {"before": "", "after": "".join(f"{action}\n" for action in outcome["actions"])}
-    return {"changed": bool(outcome["actions"]), **outcome, **proven, "diff": diff}
+    summary = restore_text(outcome, check_mode=check_mode)
+    return {"changed": bool(outcome["actions"]), **outcome, **proven, "summary": summary, "diff": diff}
 
 
 def main() -> None:

@@ -25,6 +25,8 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_ope
     open_checkpoint,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import CheckpointError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_health import NotProbed
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import DockerServiceError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._run_lock import Claim, RunLocked
 from unit.checkpoint_host import LEDGER, CheckpointHost, holder
 
@@ -331,11 +333,48 @@ class Containers:
         running = [{"id": "c1", "name": "web", "pid": 7, "start_ticks": 9}] if ran else []
         monkeypatch.setattr(_checkpoint_open, "_containers", lambda *_arguments: (running, ran))
         monkeypatch.setattr(_checkpoint_commit, "engine_health", self.health)
+        self.probed: list[Any] = []
+        self.probe: Exception | None = NotProbed("not probed: the image is not on this host")
+        monkeypatch.setattr(_checkpoint_commit, "probe_engine", self.start_probe)
         monkeypatch.setattr(_checkpoint_commit, "engines_there", lambda _transaction: ["docker"])
 
     def health(self, _system: Any, *, before: list[Any], **_options: Any) -> list[str]:
         self.asked.append([(entry["name"], entry["expected"]) for entry in before])
         return self.problems
+
+    def start_probe(self, _system: Any, *, socket: str, image: str | None) -> None:
+        self.probed.append((socket, image))
+        if self.probe is not None:
+            raise self.probe
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "probed", "problem"),
+    [
+        (None, None, True, None),
+        ("mine:1", None, True, None),
+        (None, NotProbed("not probed"), False, None),
+        ("mine:1", NotProbed("not probed: the image mine:1 is not on this host"), None, "mine:1 is not"),
+        (None, DockerServiceError("it ended with status 1"), None, "it ended with status 1"),
+    ],
+)
+def test_the_health_check_starts_a_container_where_it_has_an_image(
+    host: CheckpointHost,
+    monkeypatch: pytest.MonkeyPatch,
+    image: str | None,
+    error: Exception | None,
+    probed: bool | None,
+    problem: str | None,
+) -> None:
+    engine = Containers(monkeypatch, ran=True)
+    engine.probe = error
+    open_checkpoint(host.transaction(), OpenRequest(host.managed(engines=("docker",))))
+    if problem is None:
+        assert host.commit(probe_image=image)["probed"] is probed
+    else:
+        with pytest.raises(CheckpointError, match=f"The health check failed: .*{problem}"):
+            host.commit(probe_image=image)
+    assert engine.probed == [("/run/docker.sock", image)]
 
 
 def test_a_host_that_is_not_well_is_not_committed(

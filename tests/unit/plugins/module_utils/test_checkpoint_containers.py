@@ -245,6 +245,18 @@ def test_a_rollback_that_loses_containers_is_refused_unless_it_is_allowed(scenar
     assert host.content() == before
 
 
+def test_an_engine_that_says_nothing_is_not_restarted_over_containers_unasked(scenario: Scenario) -> None:
+    host = scenario.host
+    scenario.open()
+    host.commit()
+    scenario.outlook = None
+    assert host.restore("last", "two", check_mode=True)["losses"] == []
+    host.system.add_process(9, cgroup=f"0::/system.slice/docker-{OTHER}.scope\n")
+    with pytest.raises(CheckpointError, match="container bbbbbbbbbbbb ends: the engine does not say"):
+        host.restore("last", "two")
+    assert host.restore("last", "two", allow="stop_containers")["losses"] == []
+
+
 def test_a_run_that_undoes_itself_is_not_asked(scenario: Scenario) -> None:
     before = scenario.host.content()
     identifier = scenario.open()
