@@ -31,6 +31,11 @@ _CLASSES = {
     ("without_containers", "engine"): "`without_containers`: at a start while no container runs",
     ("move_data", "engine"): "`move_data`: images, volumes and containers stay behind in another place",
 }
+# Depends on the host, not on the key.
+_IMPOSSIBLE = (
+    "| `impossible`: a rule forbids it here, and it is not written | keys of a profile that the engine does not "
+    "know, refuses in a swarm, does not take with its logging driver, or does not start with on this kernel |"
+)
 
 
 def table() -> str:
@@ -45,7 +50,7 @@ def table() -> str:
     ]
     if members:
         raise ValueError(f"no row for {sorted(members)}")
-    return "\n".join(["| effect | keys |", "| --- | --- |", *rows]) + "\n"
+    return "\n".join(["| effect | keys |", "| --- | --- |", *rows, _IMPOSSIBLE]) + "\n"
 
 
 def with_table(page: str) -> str:

@@ -100,6 +100,7 @@ def docker_engine_wanted(
         ),
         "notices": [*wanted.notices, *([notice] if notice else [])],
         "pending": wanted.pending,
+        "impossible": wanted.impossible,
     }
 
 

@@ -34,7 +34,7 @@ __all__ = [
     "upgrade_pending",
 ]
 
-# What a key can cost, from the least to the most.
+# What a key can cost, from the least to the most; impossible: a rule forbids it here, and it is not written.
 EFFECTS = (
     "none",
     "reload",
@@ -43,6 +43,7 @@ EFFECTS = (
     "without_containers",
     "stop_containers",
     "move_data",
+    "impossible",
 )
 
 # The name under which a change of the unit's own files (drop-ins, environment) stands among the keys.

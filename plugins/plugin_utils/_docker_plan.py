@@ -75,7 +75,12 @@ def engine_plan(
         version=parse_version(docker["version"]),
         docker=docker,
     )
-    return {**activation.as_json(), "side_effects": reactions}
+    plan = activation.as_json()
+    plan["effects"] += [
+        {"key": name, "effect": "impossible", "reason": f"not written: {rule}", "containers": []}
+        for name, rule in sorted(wanted["impossible"].items())
+    ]
+    return {**plan, "side_effects": reactions}
 
 
 def plan_table(plan: Mapping[str, Any]) -> str:

@@ -121,12 +121,19 @@ class Wanted:
     :ivar floors: values that give way to stronger ones
     :ivar notices: what was left out, and why
     :ivar pending: keys that were asked for and are not set, each with the reason
+    :ivar impossible: keys of the profile, dotted, that this engine cannot have, each with the rule
     """
 
     keys: dict[str, Any] = field(default_factory=dict)
     floors: list[Floor] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     pending: dict[str, str] = field(default_factory=dict)
+    impossible: dict[str, str] = field(default_factory=dict)
+
+    def leave_out(self, dotted: str, rule: str) -> None:
+        """Leave out a key of a profile that this engine cannot have."""
+        self.impossible[dotted] = rule
+        self.notices.append(f"{dotted}: left out: {rule}.")
 
     def add(self, entry: ProfileKey) -> None:
         """Add a key of a profile."""
@@ -237,11 +244,11 @@ def _add(engine: Engine, wanted: Wanted, entry: ProfileKey) -> list[str]:
     """Add a profile's key where it fits; returns the problem where a flag stands against it."""
     name, dotted = entry.key[0], ".".join(entry.key)
     if name not in known_keys(engine.version):
-        wanted.notices.append(f"{dotted}: left out, Docker Engine {engine.version} does not know it.")
+        wanted.leave_out(dotted, f"Docker Engine {engine.version} does not know it")
         return []
     reason = entry.obstacle(engine)
     if reason is not None:
-        wanted.notices.append(f"{dotted}: left out: {reason}.")
+        wanted.leave_out(dotted, reason)
         return []
     if name not in engine.flags:
         wanted.add(entry)

@@ -45,8 +45,10 @@ def _plan(
     gone: bool = False,
     files: list[dict[str, Any]] | None = None,
     allow: str = "restart",
+    impossible: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     wanted = {"path": "/etc/docker/daemon.json", "keys": keys, "at_least": [], "pending": pending or {}}
+    wanted["impossible"] = impossible or {}
     changed = dict.fromkeys(keys, "set") if changes is None else changes
     configured = {"files": [*(files or []), _file("/etc/docker/daemon.json", changed, gone=gone)]}
     return docker_engine_plan(posture, wanted=wanted, configured=configured, allow=allow)
@@ -174,3 +176,12 @@ def test_a_task_of_the_swarm_is_not_started_again(posture: dict[str, Any]) -> No
     posture["containers"][0]["record"]["swarm_task"] = True
     plan = _plan(posture, {"no-new-privileges": True}, allow="stop_containers")
     assert {stop["name"]: stop["started_again"] for stop in plan["stops"]} == {"web": False, "agent": True}
+
+
+def test_a_key_that_the_engine_cannot_have_stands_in_the_plan_with_the_rule(posture: dict[str, Any]) -> None:
+    rule = "the logging driver is journald, which these options are not for"
+    plan = _plan(posture, {"live-restore": True}, impossible={"log-opts.max-size": rule})
+    assert _effects(plan) == {"live-restore": "reload", "log-opts.max-size": "impossible"}
+    assert "log-opts.max-size" not in plan["pending"]
+    line = next(line for line in docker_engine_plan_table(plan).splitlines() if line.startswith("log-opts"))
+    assert line.split(maxsplit=2)[1:] == ["impossible", f"not written: {rule}"]

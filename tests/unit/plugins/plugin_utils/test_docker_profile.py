@@ -104,6 +104,8 @@ def test_logs_rotate_only_where_the_driver_is_json_file() -> None:
     )
     assert "log-opts" not in _names(wanted)
     assert any("the logging driver is journald" in notice for notice in wanted.notices)
+    assert sorted(wanted.impossible) == ["log-opts.max-file", "log-opts.max-size"]
+    assert wanted.impossible["log-opts.max-size"].startswith("the logging driver is journald")
 
 
 def test_the_driver_that_the_settings_name_decides_whether_logs_rotate() -> None:
@@ -204,6 +206,7 @@ def test_a_flag_that_says_the_same_is_enough() -> None:
     wanted = _wanted(engine, settings={"live-restore": True})
     assert _names(wanted) == set()
     assert len(wanted.notices) == 4
+    assert wanted.impossible == {}
 
 
 def test_a_conflict_that_is_there_already_is_named() -> None:
