@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import stat
@@ -18,6 +19,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils import (
     _checkpoint_open,
     _checkpoint_restore,
     _run_lock,
+    _user_files,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_apply import Applied
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_open import (
@@ -334,7 +336,7 @@ class Containers:
         monkeypatch.setattr(_checkpoint_open, "_containers", lambda *_arguments: (running, ran))
         monkeypatch.setattr(_checkpoint_commit, "engine_health", self.health)
         self.probed: list[Any] = []
-        self.probe: Exception | None = NotProbed("not probed: the image is not on this host")
+        self.probe: type[Exception] | None = NotProbed
         monkeypatch.setattr(_checkpoint_commit, "probe_engine", self.start_probe)
         monkeypatch.setattr(_checkpoint_commit, "engines_there", lambda _transaction: ["docker"])
 
@@ -345,7 +347,7 @@ class Containers:
     def start_probe(self, _system: Any, *, socket: str, image: str | None) -> None:
         self.probed.append((socket, image))
         if self.probe is not None:
-            raise self.probe
+            raise self.probe("said by the probe")
 
 
 @pytest.mark.parametrize(
@@ -353,16 +355,16 @@ class Containers:
     [
         (None, None, True, None),
         ("mine:1", None, True, None),
-        (None, NotProbed("not probed"), False, None),
-        ("mine:1", NotProbed("not probed: the image mine:1 is not on this host"), None, "mine:1 is not"),
-        (None, DockerServiceError("it ended with status 1"), None, "it ended with status 1"),
+        (None, NotProbed, False, None),
+        ("mine:1", NotProbed, None, "said by the probe"),
+        (None, DockerServiceError, None, "said by the probe"),
     ],
 )
 def test_the_health_check_starts_a_container_where_it_has_an_image(
     host: CheckpointHost,
     monkeypatch: pytest.MonkeyPatch,
     image: str | None,
-    error: Exception | None,
+    error: type[Exception] | None,
     probed: bool | None,
     problem: str | None,
 ) -> None:
@@ -437,6 +439,21 @@ def own(host: CheckpointHost, reachable: Path) -> Path:
         os.chown(place, NOBODY, NOBODY)
     host.names.append(str(path))
     return path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to a group")
+def test_a_directory_of_the_group_docker_s_is_taken_and_put_back(
+    host: CheckpointHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = grp.struct_group(("docker", "x", 4242, []))
+    monkeypatch.setattr(_user_files.grp, "getgrgid", lambda _gid: docker)
+    os.chown(host.etc, 0, 4242)
+    host.etc.chmod(0o775)
+    before = host.content()
+    host.open()
+    host.write("a.json", "{}")
+    host.restore("last")
+    assert host.content() == before
 
 
 def test_a_user_s_file_is_put_back_as_that_user(host: CheckpointHost, own: Path) -> None:

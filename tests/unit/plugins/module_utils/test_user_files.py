@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+import grp
 import os
 import pwd
 import stat
@@ -212,8 +213,40 @@ def test_a_directory_of_no_single_user_s_is_refused(tmp_path: Path, mode: int, g
     (tmp_path / "open").mkdir()
     os.chown(tmp_path / "open", 0, gid)
     (tmp_path / "open").chmod(mode)
-    with pytest.raises(UserFileError, match="others than its owner can write it"):
+    with pytest.raises(UserFileError, match="others than its owner can write it.*chmod g-w,o-w .*/open"):
         owner_of_path(str(tmp_path / "open" / "config"))
+
+
+def _groups(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    group = grp.struct_group((name, "x", GID, ["bob"]))
+    monkeypatch.setattr(_user_files.grp, "getgrgid", lambda _gid: group)
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("owner", "mode", "group", "is_root_s"),
+    [
+        (0, 0o775, "docker", True),
+        (0, 0o775, "staff", False),
+        (0, 0o777, "docker", False),
+        (UID, 0o775, "docker", False),
+    ],
+)
+def test_a_directory_that_the_group_docker_writes_is_root_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: int, mode: int, group: str, is_root_s: bool
+) -> None:
+    _groups(monkeypatch, group)
+    (tmp_path / "docker").mkdir()
+    os.chown(tmp_path / "docker", owner, GID)
+    (tmp_path / "docker").chmod(mode)
+    path = str(tmp_path / "docker" / "daemon.json")
+    if is_root_s:
+        assert owner_of_path(path) is None
+    elif owner == UID:
+        assert owner_of_path(path) == UID
+    else:
+        with pytest.raises(UserFileError, match="others than its owner can write it"):
+            owner_of_path(path)
 
 
 def test_a_directory_of_everybody_s_is_passed_through_and_not_written_to(tmp_path: Path) -> None:
