@@ -79,8 +79,8 @@ def share(
 def boundaries(operator: Operator, *, everything: bool, seed: int, index: int) -> list[int]:
     """The numbers of the tasks before which the run is killed: all, or one of them.
 
-    After an odd one the next run recovers by itself, after an even one a rollback does; a sample has odd ones on
-    the first machine, even ones on the second.
+    After an odd one the next run recovers by itself, after an even one a rollback does; a sample has odd ones
+    on the first machine and even ones on the second.
     """
     if everything:
         return list(range(1, len(undisturbed(operator)) + 1))
