@@ -193,6 +193,51 @@ def test_a_power_cut_during_the_apply(laboratory: Laboratory, machine: Machine, 
     machine.run("docker start web >/dev/null\n")
 
 
+def test_a_power_cut_during_the_rollback(
+    laboratory: Laboratory, machine: Machine, operator: Operator
+) -> None:
+    before = look(machine)
+    assert operator.harden().status == 0
+    with operator.playing("rollback", {"rollback_to": "baseline"}) as run:
+        wait_until_changed(machine, run)
+        machine.power_cut()
+    machine.power_on()
+    laboratory.write_inventory()  # it has another port now
+    wait_for_engine(machine)
+    machine.run("systemctl start user@$(id -u rootless).service\n")
+    running = look(machine)
+    ended = operator.roll_back("baseline")
+    assert ended.status == 0, ended.output[-4000:]
+    after = look(machine)
+    assert after.files == before.files
+    assert after.engine == before.engine
+    assert after.docker == running.docker
+    machine.run("docker start web >/dev/null\n")
+
+
+def test_a_failure_after_containers_were_stopped(machine: Machine, operator: Operator) -> None:
+    # Permitted to stop containers, the run stops and starts them; then the container "fragile" dies.
+    unit = "/run/systemd/system"
+    with harm(
+        machine,
+        "docker run --detach --name fragile localhost/busybox:1 /bin/busybox sleep 100000 >/dev/null\n"
+        f"printf '[Path]\\nPathChanged=/etc/audit/rules.d\\n' > {unit}/fault.path\n"
+        "printf '[Service]\\nType=oneshot\\nExecStart=/usr/bin/docker kill fragile\\n'"
+        f" > {unit}/fault.service\n"
+        "systemctl daemon-reload; systemctl start fault.path",
+        f"systemctl stop fault.path; rm {unit}/fault.path {unit}/fault.service; systemctl daemon-reload\n"
+        "docker rm --force fragile >/dev/null",
+    ):
+        before = look(machine)
+        assert_refused(operator.harden(docker_engine_allow="stop_containers"), "fragile", "estored")
+        after = look(machine)
+        assert after.files == before.files
+        assert after.engine == before.engine
+        assert after.podman == before.podman
+        assert {"web", "always"} <= after.docker.keys()
+        assert after.cgroups == len(after.docker)
+
+
 def test_a_network_that_is_cut(machine: Machine, operator: Operator) -> None:
     before = look(machine)
     cut = "iptables --insert INPUT --protocol tcp --dport 22 --jump DROP"

@@ -48,6 +48,13 @@ def test_the_state_from_before_the_collection_is_kept(host: Host) -> None:
     assert "/root/" not in manifests
 
 
+def test_no_module_of_ours_logs_a_secret(host: Host) -> None:
+    lines = host.check_output("journalctl --boot --no-pager --output short").splitlines()
+    ours = [line for line in lines if "ansible-bulkhead." in line]
+    assert ours
+    assert [line for line in ours if "hunter2-planted" in line] == []
+
+
 def test_the_strict_profile_is_in_force(host: Host) -> None:
     engine = info(host)
     assert engine["LiveRestoreEnabled"] is True
