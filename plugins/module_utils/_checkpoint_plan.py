@@ -19,6 +19,10 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sta
     HostState,
     same_file,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._group_members import (
+    GROUP_FILES,
+    undo_members,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._three_way import (
     Merged,
     merge_content,
@@ -155,6 +159,8 @@ def _undo_run(
         return current, []
     if current.state.kind == "unreadable":
         return target, [f"it cannot be read: {current.state.target}"]
+    if path in GROUP_FILES and current.content is not None and target.content is not None:
+        return _with_members(base, current, target), []
     if base is None or same_file(current.state, target.state) or same_file(base.state, current.state):
         return target, []
     if same_file(base.state, target.state):
@@ -169,6 +175,13 @@ def _undo_run(
     checksum = hashlib.sha256(merged.content).hexdigest()
     state = replace(state, sha256=checksum, size=len(merged.content))
     return _Version(state, merged.content), list(merged.conflicts)
+
+
+def _with_members(base: Optional[_Version], current: _Version, target: _Version) -> _Version:
+    """Of a group file only the members that the run took out of their groups come back."""
+    content = undo_members(base and base.content, current.content or b"", target.content or b"")
+    checksum = hashlib.sha256(content).hexdigest()
+    return _Version(replace(current.state, sha256=checksum, size=len(content)), content)
 
 
 def _merge(

@@ -19,6 +19,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_host im
     UPGRADES_PATH,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import DOCKER_KEYS
+from ansible_collections.bulkhead.hardening.plugins.module_utils._group_members import GROUP_FILES
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_profile import PROFILES
 from jinja2.nativetypes import NativeEnvironment
 
@@ -98,7 +99,7 @@ def test_every_file_that_the_role_writes_is_in_its_checkpoint() -> None:
     wanted = docker_engine_wanted(_posture(), socket={"mode": "0600"})
     written = [file["path"] for file in wanted["files"]]
     files = _yaml("vars/managed.yml")["managed"]["files"]
-    assert files == [*written, RULES_PATH, NEEDRESTART_PATH, UPGRADES_PATH]
+    assert files == [*written, RULES_PATH, NEEDRESTART_PATH, UPGRADES_PATH, *GROUP_FILES]
 
 
 def test_every_mode_that_the_role_sets_is_in_its_checkpoint() -> None:
