@@ -34,8 +34,8 @@ _CLASSES = {
 # Depends on the host, not on the key.
 _IMPOSSIBLE = (
     "| `impossible`: a rule forbids it here, and it is not written | keys of a profile that the engine "
-    "does not know, refuses in a swarm, does not take with its logging driver, or does not start with on this "
-    "kernel |"
+    "does not know, refuses in a swarm, does not take with its logging driver, or does not start with on "
+    "this kernel |"
 )
 
 

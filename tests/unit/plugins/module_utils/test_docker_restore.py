@@ -409,7 +409,14 @@ def test_a_container_that_the_engine_does_not_list_fails_the_rollback(
 
 
 def test_a_container_that_ends_while_nothing_is_done_is_not_the_rollbacks_loss(
-    engine: ScriptedService,
+    engine: ScriptedService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert _restore(engine, b"{}", taken_at=1000.5)["reasons"] == ["the daemon has read nothing since then"]
-    assert engine.containers == (WEB,)
+    def look_and_end() -> EngineState:
+        state = engine.state()
+        engine.containers = ()
+        return state
+
+    monkeypatch.setattr(engine, "state_of_a_troubled_engine", look_and_end)
+    outcome = _restore(engine, b"{}", taken_at=1000.5)
+    assert outcome["reasons"] == ["the daemon has read nothing since then"]
+    assert outcome["survivors"] == []
