@@ -179,7 +179,9 @@ def _undo_run(
 
 def _with_members(base: Optional[_Version], current: _Version, target: _Version) -> _Version:
     """Of a group file only the members that the run took out of their groups come back."""
-    content = undo_members(base and base.content, current.content or b"", target.content or b"")
+    content = undo_members(
+        None if base is None else base.content, current.content or b"", target.content or b""
+    )
     checksum = hashlib.sha256(content).hexdigest()
     return _Version(replace(current.state, sha256=checksum, size=len(content)), content)
 
