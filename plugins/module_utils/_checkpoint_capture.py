@@ -17,6 +17,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_hos
     read_selinux,
     read_sysctls,
     read_units,
+    sysctl_names,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import (
     UNCHANGED,
@@ -55,7 +56,7 @@ def capture(system: System, managed: Managed, contents: Contents, *, size_limit:
         attributes={path: capture_attributes(path) for path in _attribute_paths(managed)},
         absent_directories=tuple(sorted(absent)),
         units=read_units(system, managed.units),
-        sysctls=read_sysctls(system, managed.sysctls),
+        sysctls=read_sysctls(system, sysctl_names(system, managed.sysctls)),
         apparmor=read_apparmor(system, managed.apparmor_profiles),
         selinux=read_selinux(system) if managed.selinux else None,
     )

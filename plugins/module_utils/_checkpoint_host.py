@@ -20,6 +20,7 @@ __all__ = [
     "read_selinux",
     "read_sysctls",
     "read_units",
+    "sysctl_names",
     "systemctl",
     "unit_steps",
     "write_apparmor",
@@ -85,6 +86,31 @@ def systemctl(system: System, *words: str) -> None:
 def read_sysctls(system: System, names: Iterable[str]) -> dict[str, Optional[str]]:
     """The live value of each, None where the kernel does not have it (a module is not loaded)."""
     return {name: _kernel_value(system, sysctl_path(name)) for name in names}
+
+
+def sysctl_names(system: System, patterns: Iterable[str]) -> list[str]:
+    """The names; one with a star in it becomes those that there are, in `net.ipv4.conf.br-*.forwarding`."""
+    names: list[str] = []
+    for pattern in patterns:
+        before, star, after = pattern.partition("*")
+        if not star:
+            names.append(pattern)
+            continue
+        directory, beginning = sysctl_path(before).rsplit("/", 1)
+        # a dot in the name of an interface would part the name of the sysctl
+        names += [
+            f"{before}{entry[len(beginning) :]}{after}"
+            for entry in _entries(system, directory)
+            if entry.startswith(beginning) and "." not in entry
+        ]
+    return names
+
+
+def _entries(system: System, directory: str) -> list[str]:
+    try:
+        return system.list_directory(directory)
+    except NotThere:
+        return []
 
 
 def sysctl_path(name: str) -> str:

@@ -30,7 +30,7 @@ ENGINES = ("docker",)
 SETTLED = {"enabled": ("enabled", "disabled", "masked"), "active": ("active", "inactive")}
 
 _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]+\.(service|socket|timer|path|mount|target|slice)")
-_SYSCTL = re.compile(r"[a-z0-9_]+([./-][A-Za-z0-9_-]+)+")
+_SYSCTL = re.compile(r"[a-z0-9_]+([./-][A-Za-z0-9_*-]+)+")
 
 
 class CheckpointError(BulkheadError):
@@ -44,7 +44,8 @@ class Managed:
     :ivar files: kept with content, mode, owner and extended attributes, or as absent
     :ivar attributes: kept with mode and owner only; their content is never read (private keys, sockets).
         ``/etc/docker/**`` is everything below that directory when the checkpoint is taken
-    :ivar sysctls: names with dots or slashes; their live values are kept
+    :ivar sysctls: names with dots or slashes; their live values are kept. In ``net.ipv4.conf.br-*.tag`` the
+        star stands for whatever there is when the checkpoint is taken
     """
 
     files: tuple[str, ...] = ()
@@ -238,7 +239,11 @@ def _compared(wanted: HostState, found: HostState) -> Iterator[tuple[str, str, s
     pairs += [(path, _file(state, found.files[path])) for path, state in wanted.files.items()]
     pairs += [(path, _attribute(state, found.attributes[path])) for path, state in wanted.attributes.items()]
     pairs += [(name, _unit(state, found.units[name])) for name, state in wanted.units.items()]
-    pairs += [(name, _value(value, found.sysctls[name])) for name, value in wanted.sysctls.items()]
+    pairs += [
+        (name, _value(value, found.sysctls[name]))
+        for name, value in wanted.sysctls.items()
+        if found.sysctls[name] is not None  # it went with its interface
+    ]
     pairs += [
         (f"AppArmor profile {name}", _value(mode, found.apparmor[name]))
         for name, mode in wanted.apparmor.items()

@@ -113,6 +113,21 @@ def test_sysctls_go_back_and_what_was_not_there_is_left(system: FakeSystem) -> N
     assert differences(before, capture(system, managed, Contents(), size_limit=1000)) == []
 
 
+def test_a_star_stands_for_the_interfaces_that_there_are(system: FakeSystem) -> None:
+    for name in ("br-1", "br-2", "br-3.7", "docker0"):
+        system.write(f"/proc/sys/net/ipv4/conf/{name}/route_localnet", "0\n")
+    managed = Managed.merged([{"sysctls": ["net.ipv4.conf.br-*.route_localnet", "net.none.*.x"]}])
+    before = capture(system, managed, Contents(), size_limit=1000)
+    names = [f"net.ipv4.conf.br-{number}.route_localnet" for number in (1, 2)]
+    assert before.sysctls == {name: "0" for name in names}
+    system.write("/proc/sys/net/ipv4/conf/br-1/route_localnet", "1\n")
+    system.local("/proc/sys/net/ipv4/conf/br-2/route_localnet").unlink()
+    found = capture(system, known(before), Contents(), size_limit=1000)
+    assert apply(system, before, found, {}).actions == [f"{names[0]} = 0"]
+    # the other went with its network, and is no reason to try for ever
+    assert differences(before, capture(system, known(before), Contents(), size_limit=1000)) == []
+
+
 def test_selinux_goes_back(system: FakeSystem) -> None:
     enforce = system.write("/sys/fs/selinux/enforce", "1")
     managed = Managed(selinux=True)
