@@ -41,6 +41,8 @@ options:
       - What the run may change, a mapping for each role with the lists C(files), C(attributes) (mode and
         owner only; for private keys and sockets), C(units), C(sysctls), C(engines), C(apparmor_profiles), and
         C(selinux), which is true or false.
+      - C(/etc/docker/**) among the attributes stands for everything below that directory, and a star in the
+        name of a sysctl for the interfaces that there are.
     type: list
     elements: dict
     default: []

@@ -30,13 +30,13 @@ def test_the_engine_has_its_former_settings(host: Host) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/etc/systemd/system/docker.service.d/zz-bulkhead.conf",
-        "/etc/systemd/system/docker.socket.d/zz-bulkhead.conf",
+        "/etc/systemd/system/docker.service.d",
+        "/etc/systemd/system/docker.socket.d",
         "/etc/audit/rules.d/50-bulkhead-docker.rules",
         "/etc/apt/apt.conf.d/52bulkhead-docker",
     ],
 )
-def test_no_file_of_ours_is_left(host: Host, path: str) -> None:
+def test_nothing_of_ours_is_left(host: Host, path: str) -> None:
     assert not host.file(path).exists
 
 
