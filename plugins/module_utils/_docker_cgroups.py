@@ -18,8 +18,9 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._cgroups import
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import fetch_docker_records
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import attempt
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._proc_status import read_status
 
-__all__ = ["docker_cgroups", "still_unlisted"]
+__all__ = ["docker_cgroups", "start_ticks_of", "still_unlisted"]
 
 _ID = re.compile("[0-9a-f]{64}")
 
@@ -64,17 +65,22 @@ def _possible_ids(paths: Mapping[str, str], mark: Optional[CgroupMark]) -> list[
 
 
 def _ids_of_shims(system: System) -> set[str]:
-    """The engine's containers by the command lines of containerd's shims: ``-namespace moby -id ID``."""
+    """The engine's containers by the command lines of containerd's shims: ``-namespace moby -id ID``.
+
+    Those of a user's engine are that user's processes.
+    """
     found = set()
     for pid in system.pids():
         try:
-            if not system.read_text(f"/proc/{pid}/comm").startswith("containerd-shim"):
-                continue
-            words = system.read_text(f"/proc/{pid}/cmdline").split("\0")
+            with system.process(pid) as process:
+                if not process.read_text("comm").startswith("containerd-shim"):
+                    continue
+                words = process.read_text("cmdline").split("\0")
+                uid = read_status(process).uid
         except NotThere:
             continue  # it has ended meanwhile
         options = dict(zip(words, words[1:]))
-        if options.get("-namespace") == "moby" and "-id" in options:
+        if uid == 0 and options.get("-namespace") == "moby" and "-id" in options:
             found.add(options["-id"])
     return found
 
@@ -102,9 +108,14 @@ def still_unlisted(
     }
 
 
-def _still_runs(system: System, pid: int, start_ticks: int) -> bool:
+def start_ticks_of(system: System, pid: int) -> Optional[int]:
+    """When a process began, ``None`` when it has ended."""
     try:
         with system.process(pid) as process:
-            return process.start_ticks == start_ticks
+            return process.start_ticks
     except PortError:
-        return False
+        return None
+
+
+def _still_runs(system: System, pid: int, start_ticks: int) -> bool:
+    return start_ticks_of(system, pid) == start_ticks

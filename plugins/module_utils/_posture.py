@@ -10,7 +10,11 @@ from collections.abc import Collection, Mapping
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import DockerRecords
-from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_cgroups import still_unlisted
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_cgroups import (
+    docker_cgroups,
+    start_ticks_of,
+    still_unlisted,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     attempt,
     is_unreadable,
@@ -134,6 +138,8 @@ def _docker_and_containers(system: System, gather: Collection[str]) -> dict[str,
         rootless_engines = collect_rootless_engines(containers) if known else containers
     if "docker" in gather and not is_unreadable(docker):
         docker["unlisted_containers"] = _unlisted(docker, records, containers)
+        if isinstance(records, DockerRecords) and isinstance(docker["unlisted_containers"], list):
+            docker["unlisted_containers"] += _in_other_parents(system, docker, records, containers)
         if isinstance(docker.get("socket_access"), dict):
             docker["socket_access"]["containers"] = holders_of_the_socket(containers)
     return {
@@ -161,6 +167,22 @@ def _ask_again(system: System, docker: Mapping[str, Any], containers: Any) -> No
     for entry in doubtful:
         if (_docker_id(entry) or "") not in unlisted:
             entry["unlisted_by"] = None
+
+
+def _in_other_parents(
+    system: System, docker: Mapping[str, Any], records: DockerRecords, containers: Any
+) -> list[str]:
+    """Ids of unlisted containers whose cgroup's name says nothing of Docker, and its shim does."""
+    path = docker["socket"].get("path") if isinstance(docker.get("socket"), dict) else None
+    if path is None:
+        return []
+    known = {*records.listed, *(_docker_id(container) for container in containers)}
+    doubtful = {
+        identifier: [(pid, ticks) for pid in pids for ticks in [start_ticks_of(system, pid)] if ticks]
+        for identifier, pids in docker_cgroups(system).items()
+        if identifier not in known
+    }
+    return sorted(still_unlisted(system, doubtful, path=path))
 
 
 def _docker_id(container: Mapping[str, Any]) -> Optional[str]:

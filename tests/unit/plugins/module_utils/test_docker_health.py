@@ -24,6 +24,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_userns_
     container_obstacles,
     userns_preflight,
 )
+from unit.fake_containers import status_text
 from unit.fake_docker import CONTAINER, PID, FakeDocker
 from unit.fake_system import FakeSystem
 
@@ -158,23 +159,24 @@ def test_cgroups_of_this_engine_are_told_from_those_of_others(tmp_path: Path) ->
 
 def test_a_cgroup_that_has_the_id_alone_is_claimed_by_the_engines_shim(tmp_path: Path) -> None:
     system = FakeSystem(tmp_path)
-    inner, foreign = "d" * 64, "e" * 64
-    for pid, namespace, identifier in [(70, "moby", CONTAINER), (71, "default", foreign)]:
-        words = [
-            "/usr/bin/containerd-shim-runc-v2",
-            "-namespace",
-            namespace,
-            "-id",
-            identifier,
-            "-address",
-            "x",
-        ]
+    inner, foreign, alices = "d" * 64, "e" * 64, "f" * 64
+    for pid, namespace, identifier, uid in [
+        (70, "moby", CONTAINER, 0),
+        (71, "default", foreign, 0),
+        (72, "moby", alices, 1000),
+    ]:
+        words = ["/usr/bin/containerd-shim-runc-v2", "-namespace", namespace, "-id", identifier]
         system.add_process(
-            pid, comm="containerd-shim", cmdline="\0".join(words), cgroup="0::/system.slice/x\n"
+            pid,
+            comm="containerd-shim",
+            cmdline="\0".join([*words, "-address", "/run/containerd/containerd.sock"]),
+            cgroup="0::/system.slice/x\n",
+            status=status_text(uid=uid, pid=pid),
         )
     system.add_process(812, comm="web", cgroup=f"0::/custom/{CONTAINER}\n")
     system.add_process(813, comm="nested", cgroup=f"0::/custom/{CONTAINER}/docker/{inner}\n")
     system.add_process(814, comm="other", cgroup=f"0::/custom/{foreign}\n")
+    system.add_process(816, comm="rootless", cgroup=f"0::/system.slice/alice.service/{alices}\n")
     system.add_process(815, comm="user", cgroup=f"0::/user.slice/user-1001.slice/x/{CONTAINER}\n")
     assert docker_cgroups(system) == {CONTAINER: [812, 813]}
 

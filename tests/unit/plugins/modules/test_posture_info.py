@@ -20,6 +20,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._posture import
     collect_posture,
 )
 from ansible_collections.bulkhead.hardening.plugins.modules import posture_info
+from unit.fake_containers import status_text
 from unit.fake_docker import CONTAINER, FakeDocker
 from unit.fake_system import FakeSystem
 
@@ -220,6 +221,28 @@ def test_a_container_that_ended_or_was_being_started_is_none_that_is_hidden(
         posture = collect_posture(system, ["docker", "containers"])
     assert posture["docker"]["unlisted_containers"] == []
     assert container["unlisted_by"] is None
+
+
+def test_an_unlisted_container_in_a_cgroup_that_does_not_name_docker_is_seen(
+    system: FakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = FakeDocker(system)
+    docker.install()
+    docker.start()
+    shim = ["/usr/bin/containerd-shim-runc-v2", "-namespace", "moby", "-id", "a" * 64]
+    system.add_process(
+        70,
+        comm="containerd-shim",
+        cmdline="\0".join(shim),
+        cgroup="0::/system.slice/x\n",
+        status=status_text(pid=70),
+    )
+    system.add_process(900, cgroup=f"0::/custom/{'a' * 64}\n")
+    monkeypatch.setattr(_posture, "collect_containers", lambda _system, docker_records: [])
+    monkeypatch.setattr(_docker_cgroups, "ASK_AGAIN_SECONDS", 0)
+    with docker.listen():
+        posture = collect_posture(system, ["docker", "containers"])
+    assert posture["docker"]["unlisted_containers"] == ["a" * 64]
 
 
 def test_an_engine_that_does_not_run_is_not_asked_again(
