@@ -12,8 +12,13 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_cap
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_engine import docker_socket
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_open import engines_there
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_pending import record_pending
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_plan import (
+    Step,
+    plan_restore,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_restore import begun
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import (
+    ABSENT,
     UNCHANGED,
     CheckpointError,
     HostState,
@@ -22,7 +27,6 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sta
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_store import (
     BASELINE,
     Checkpoint,
-    CheckpointStore,
     Contents,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_transaction import Transaction
@@ -33,6 +37,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_health 
     probe_engine,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import DockerServiceError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store import LedgerStore
 
 __all__ = ["commit_checkpoint", "list_checkpoints", "prune", "status"]
 
@@ -87,7 +92,7 @@ def prune(transaction: Transaction, keep: int) -> dict[str, Any]:
     old = closed[: max(len(closed) - keep, 0)]
     for checkpoint in old:
         if checkpoint.status == "committed" and checkpoint.after is not None:
-            _keep_in_baseline(store, checkpoint, checkpoint.after)
+            _keep_in_baseline(transaction, checkpoint, checkpoint.after)
         store.remove(checkpoint.id)
     return {"changed": bool(old), "pruned": [checkpoint.id for checkpoint in old]}
 
@@ -193,13 +198,28 @@ def _close(transaction: Transaction, checkpoint: Checkpoint, after: HostState, c
     store.free_reserve(checkpoint.id)
 
 
-def _keep_in_baseline(store: CheckpointStore, checkpoint: Checkpoint, after: HostState) -> None:
-    """What a pruned run left is the base from which the baseline is restored."""
+def _keep_in_baseline(transaction: Transaction, checkpoint: Checkpoint, after: HostState) -> None:
+    """What a pruned run left is the base from which the baseline is restored.
+
+    What somebody had edited before that run comes into the baseline, as undoing the runs one by one keeps it.
+    """
+    store = transaction.store
     baseline = store.baseline()
     if baseline is None:
         raise CheckpointError(f"{store.path(BASELINE)}: there is none. {UNCHANGED}")
-    contents = Contents()
-    for checksum in after.objects():
-        contents.by_checksum[checksum] = store.read_object(checkpoint.id, checksum)
+    contents = Contents({**store.read(baseline).by_checksum, **store.read(checkpoint).by_checksum})
+    # Before the first run that is pruned everything was as in the baseline, but for edits.
+    left = baseline.before if baseline.after is None else baseline.after
+    plan = plan_restore(
+        checkpoint.before.only(left),
+        [Step(left, baseline.before.only(left))],
+        contents.by_checksum,
+        beside=f"admin-{checkpoint.id}",
+        ledger=LedgerStore(transaction.state_directory).path,
+    )
+    contents.by_checksum.update(plan.contents)
+    beside = {path: ABSENT for path in plan.state.files if path not in checkpoint.before.files}
     merged = after if baseline.after is None else after.with_missing_of(baseline.after)
-    store.save(replace(baseline, after=merged), contents)
+    merged = replace(merged, files={**merged.files, **beside})
+    before = plan.state.with_missing_of(baseline.before)
+    store.save(replace(baseline, before=before, after=merged), contents)

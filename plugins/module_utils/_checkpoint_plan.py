@@ -9,7 +9,9 @@ edit that somebody made between two runs stays when both are undone.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
@@ -31,6 +33,8 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._three_way impo
 )
 
 __all__ = ["RestorePlan", "Step", "plan_restore"]
+
+_KEPT = re.compile(r"(/.+)\.admin-\d{8}T\d{6}Z-[0-9a-f]{4}")
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ def plan_restore(
     *,
     beside: str,
     ledger: str,
+    ours: Optional[Collection[str]] = None,
 ) -> RestorePlan:
     """Undo the steps in their order.
 
@@ -83,14 +88,18 @@ def plan_restore(
     :param contents: by checksum, of every file of every state
     :param beside: ending of the name under which an edit is kept that conflicts
     :param ledger: path of the ledger, which is merged by its entries
+    :param ours: checksums of what the ledger says that we wrote: whatever else stands in the files of a run
+        that did not end is somebody's edit. ``None``: all of it is the run's
     """
     plan = RestorePlan(state=current, contents=dict(contents))
     files = dict(current.files)
     for path, state in current.files.items():
         version = _Version(state, _content(state, contents))
-        files[path] = _undo_file(path, version, steps, plan, beside=beside, ledger=ledger)
+        edited = ours is not None and _is_foreign(path, state, steps, ours, ledger)
+        files[path] = _undo_file(path, version, steps, plan, beside=beside, ledger=ledger, edited=edited)
+    _name_kept_edits(plan, current)
     for conflict in plan.conflicts:
-        if conflict["kept_beside"] is not None:
+        if conflict["kept_beside"] is not None and conflict["kept_beside"] not in files:
             files[conflict["kept_beside"]] = current.files[conflict["path"]]
     plan.state = HostState(
         files=files,
@@ -126,11 +135,45 @@ def _absent_directories(steps: Sequence[Step], files: Mapping[str, FileState]) -
     return tuple(sorted(path for path in absent if not any(file.startswith(f"{path}/") for file in needed)))
 
 
+def _is_foreign(
+    path: str, found: FileState, steps: Sequence[Step], ours: Collection[str], ledger: str
+) -> bool:
+    """Whether somebody edited a file after a run that did not end: we did not write what stands there.
+
+    The ledger knows beforehand what is written into a file of somebody else's. Files that are all our own
+    have our name, and what lies beside the ledger is nobody else's.
+    """
+    newest = next((step for step in steps if path in step.target.files), None)
+    if newest is None or newest.base is not None or found.kind != "file":
+        return False
+    directory, name = os.path.split(path)
+    own = path in GROUP_FILES or "bulkhead" in name or directory == os.path.split(ledger)[0]
+    return not own and found.sha256 not in (newest.target.files[path].sha256, *ours)
+
+
+def _name_kept_edits(plan: RestorePlan, current: HostState) -> None:
+    """Edits that were kept with the baseline when checkpoints were pruned come back beside their files."""
+    for path in list(plan.restored):
+        kept = _KEPT.fullmatch(path)
+        if kept is not None and current.files[path].kind == "absent":
+            plan.restored.remove(path)
+            reasons = ["it was edited between runs whose checkpoints were pruned"]
+            plan.conflicts.append({"path": kept[1], "reasons": reasons, "kept_beside": path})
+
+
 def _undo_file(
-    path: str, found: _Version, steps: Sequence[Step], plan: RestorePlan, *, beside: str, ledger: str
+    path: str,
+    found: _Version,
+    steps: Sequence[Step],
+    plan: RestorePlan,
+    *,
+    beside: str,
+    ledger: str,
+    edited: bool,
 ) -> FileState:
     """The state of a file after all steps; its content comes to `plan.contents`, the outcome to its lists."""
-    version, reasons, edited = found, [], False
+    version, reasons = found, ["it was edited after a run that did not end"] if edited else []
+    merged = False
     for step in steps:
         target = step.target.files.get(path)
         if target is None:
@@ -141,14 +184,14 @@ def _undo_file(
         left = None if base is None else _Version(base, _content(base, plan.contents))
         version, conflicts = _undo_run(path, left, version, wanted, is_ledger=path == ledger)
         reasons += conflicts
-        edited = edited or not (same_file(wanted.state, version.state) or version == before)
+        merged = merged or not (same_file(wanted.state, version.state) or version == before)
     if version.content is not None and version.state.sha256 is not None:
         plan.contents[version.state.sha256] = version.content
     if reasons:
         kept = f"{path}.{beside}" if found.state.kind == "file" else None
         plan.conflicts.append({"path": path, "reasons": reasons, "kept_beside": kept})
     elif not same_file(version.state, found.state):
-        (plan.merged if edited else plan.restored).append(path)
+        (plan.merged if merged else plan.restored).append(path)
     return version.state
 
 

@@ -9,6 +9,7 @@ nothing is decided over a host that is half back.
 
 from __future__ import annotations
 
+import json
 from calendar import timegm
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -44,6 +45,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_pri
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import (
     UNCHANGED,
     CheckpointError,
+    FileState,
     HostState,
     changes,
     differences,
@@ -163,7 +165,8 @@ def undo(
 
     :param allow: what it may cost the engine; ``None``: whatever it takes
     """
-    plan, identifiers, replaced = _planned(transaction, chain, baseline)
+    look = restored_by in ("next_run", "rollback") and not _undoes_itself(transaction, chain)
+    plan, identifiers, replaced = _planned(transaction, chain, baseline, look_for_edits=look)
     if not identifiers:
         return _outcome(plan.as_json(), Applied(), [])
     if allow is not None:
@@ -373,9 +376,12 @@ def _once_more(
 
 
 def _planned(
-    transaction: Transaction, chain: Sequence[Checkpoint], baseline: bool
+    transaction: Transaction, chain: Sequence[Checkpoint], baseline: bool, *, look_for_edits: bool
 ) -> tuple[RestorePlan, list[str], HostState]:
-    """`(plan, ids of what is undone, the host now)`; every checkpoint is read whole, and believed, first."""
+    """`(plan, ids of what is undone, the host now)`; every checkpoint is read whole, and believed, first.
+
+    :param look_for_edits: somebody may have edited the files since a run that did not end
+    """
     store = transaction.store
     contents = Contents()
     for checkpoint in chain:
@@ -393,20 +399,36 @@ def _planned(
         identifiers.append(BASELINE)
     states = [state for step in steps for state in (step.base, step.target) if state is not None]
     current = _look(transaction, known(*states), contents)
+    ledger = LedgerStore(transaction.state_directory).path
     plan = plan_restore(
         current,
         steps,
         contents.by_checksum,
         beside=f"admin-{identifiers[0] if identifiers else BASELINE}",
-        ledger=LedgerStore(transaction.state_directory).path,
+        ledger=ledger,
+        ours=_written(current.files.get(ledger), contents) if look_for_edits else None,
     )
     return plan, identifiers, current
+
+
+def _written(ledger: Optional[FileState], contents: Contents) -> frozenset[str]:
+    """Checksums of what the ledger says that we wrote; a damaged one says nothing, and then all is kept."""
+    if ledger is None or ledger.sha256 is None:
+        return frozenset()
+    try:
+        facts = json.loads(contents[ledger.sha256])["files"].values()
+        return frozenset(
+            str(entry[name]) for entry in facts for name in ("sha256", "next_sha256") if name in entry
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return frozenset()
 
 
 def _predicted(
     transaction: Transaction, chain: Sequence[Checkpoint], allow: str, *, baseline: bool
 ) -> dict[str, Any]:
-    plan, identifiers, current = _planned(transaction, chain, baseline)
+    look = not _undoes_itself(transaction, chain)
+    plan, identifiers, current = _planned(transaction, chain, baseline, look_for_edits=look)
     outlook = _foreseen(transaction, chain, plan, current)
     applied = _predicted_actions(plan, current)
     if not _undoes_itself(transaction, chain):

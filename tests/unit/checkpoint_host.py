@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,16 @@ class CheckpointHost:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
+    def half(self, name: str, text: str) -> None:
+        """What a run writes that does not end: the ledger knows it before it is in the file."""
+        written = {"created": False, "sha256": "0" * 64, "next_sha256": sha256(text.encode()).hexdigest()}
+        ledger: dict[str, Any] = {"schema_version": "1.1", "files": {}, "keys": []}
+        if self.path(LEDGER).exists():
+            ledger = json.loads(self.path(LEDGER).read_text(encoding="utf-8"))
+        ledger["files"][str(self.path(name))] = written
+        self.write(LEDGER, json.dumps(ledger))
+        self.write(name, text)
+
     def managed(self, **more: Any) -> Managed:
         files = tuple(str(self.path(name)) for name in self.names)
         return replace(Managed(files=files), **more)
@@ -63,9 +76,15 @@ class CheckpointHost:
         return commit_checkpoint(self.transaction(run), None, **options)
 
     def restore(
-        self, name: str, run: str = "one", *, controller: str = "laptop", **options: Any
+        self,
+        name: str,
+        run: str = "one",
+        *,
+        controller: str = "laptop",
+        gone: Sequence[str] = (),
+        **options: Any,
     ) -> dict[str, Any]:
-        return restore(self.transaction(run, controller=controller), name, **options)
+        return restore(self.transaction(run, controller=controller, gone=gone), name, **options)
 
     def content(self) -> dict[str, tuple[int, bytes]]:
         """Mode and content of every file below `etc`."""

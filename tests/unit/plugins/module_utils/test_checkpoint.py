@@ -124,6 +124,93 @@ def test_an_edit_between_two_runs_stays(host: CheckpointHost) -> None:
     assert host.path("a.json").read_text() == '{\n  "icc": true\n}\n'
 
 
+@pytest.mark.parametrize("by", ["next run", "rollback"])
+def test_an_edit_after_a_run_that_did_not_end_is_kept_beside(host: CheckpointHost, by: str) -> None:
+    identifier = host.open()["id"]
+    host.half("a.json", "half done")
+    host.write("b.conf", "of the admin, a week later\n")
+    if by == "rollback":
+        outcome = host.restore("last", "two", controller="laptop", gone=["one"])
+    else:
+        outcome = host.open("two", gone=["one"])["recovered"]
+    beside = host.path(f"b.conf.admin-{identifier}")
+    assert outcome["conflicts"] == [
+        {
+            "path": str(host.path("b.conf")),
+            "reasons": ["it was edited after a run that did not end"],
+            "kept_beside": str(beside),
+        }
+    ]
+    assert beside.read_text() == "of the admin, a week later\n"
+    assert host.path("b.conf").read_text() == "one\ntwo\nthree\n"
+    assert not host.path(f"a.json.admin-{identifier}").exists()
+
+
+def test_a_run_that_undoes_itself_leaves_nothing_beside(host: CheckpointHost) -> None:
+    before = host.content()
+    identifier = host.open()["id"]
+    host.write("b.conf", "by the run, and not in the ledger")
+    assert host.restore(identifier)["conflicts"] == []
+    assert host.content() == before
+
+
+def test_a_file_of_ours_is_not_kept(host: CheckpointHost) -> None:
+    host.names.append("50-bulkhead.rules")
+    before = host.content()
+    host.open()
+    host.write("50-bulkhead.rules", "whole, and not in the ledger")
+    host.open("two", gone=["one"])
+    assert host.content() == before
+
+
+def _runs_with_an_edit_between(host: CheckpointHost, first: str, edit: str) -> str:
+    """Two runs, both pruned by a third; the id of the second, before which somebody edited b.conf."""
+    host.run({"b.conf": first})
+    host.write("b.conf", edit)
+    identifier = host.run({"a.json": "[]\n"}, "two")
+    host.open("three")
+    host.write("a.json", "{}\n")
+    assert len(host.commit("three", keep=1)["pruned"]) == 2
+    return identifier
+
+
+def test_an_edit_between_pruned_runs_stays(host: CheckpointHost) -> None:
+    _runs_with_an_edit_between(host, "one\nours\ntwo\nthree\n", "one\nours\ntwo\nthree\nfour of the admin\n")
+    outcome = host.restore("baseline", "back")
+    assert host.path("b.conf").read_text() == "one\ntwo\nthree\nfour of the admin\n"
+    assert outcome["conflicts"] == []
+    assert host.path("a.json").read_text() == '{\n  "icc": true\n}\n'
+
+
+def test_an_edit_between_pruned_runs_that_conflicts_is_kept_beside(host: CheckpointHost) -> None:
+    identifier = _runs_with_an_edit_between(host, "one\nours\nthree\n", "one\nthe admin's\nthree\n")
+    outcome = host.restore("baseline", "back")
+    beside = host.path(f"b.conf.admin-{identifier}")
+    assert host.path("b.conf").read_text() == "one\ntwo\nthree\n"
+    assert beside.read_text() == "one\nthe admin's\nthree\n"
+    assert outcome["conflicts"] == [
+        {
+            "path": str(host.path("b.conf")),
+            "reasons": ["it was edited between runs whose checkpoints were pruned"],
+            "kept_beside": str(beside),
+        }
+    ]
+    assert [path for path in outcome["restored"] if ".admin-" in path] == []
+
+
+def test_an_edit_after_a_rollback_belongs_to_the_baseline(host: CheckpointHost) -> None:
+    host.run({"a.json": "[]\n"})
+    host.restore("last", "two")
+    host.write("b.conf", "of the admin\n")
+    host.run({"a.json": "[1]\n"}, "three")
+    host.open("four")
+    host.write("a.json", "[2]\n")
+    host.commit("four", keep=1)
+    host.restore("baseline", "back")
+    assert host.path("b.conf").read_text() == "of the admin\n"
+    assert host.path("a.json").read_text() == '{\n  "icc": true\n}\n'
+
+
 def test_an_edit_that_conflicts_is_kept_beside(host: CheckpointHost) -> None:
     identifier = host.run({"a.json": '{"icc": false}\n'})
     host.write("a.json", '{"icc": "edited", "mine": 1}\n')
@@ -171,7 +258,7 @@ def test_a_missing_object_is_refused(host: CheckpointHost) -> None:
 def test_the_next_run_recovers_what_a_dead_one_left(host: CheckpointHost) -> None:
     before = host.content()
     first = host.open()
-    host.write("a.json", "half done")
+    host.half("a.json", "half done")
     opened = host.open("two", gone=["one"])
     assert opened["changed"] and opened["recovered"]["id"] == first["id"]
     assert host.content() == before
@@ -181,7 +268,7 @@ def test_the_next_run_recovers_what_a_dead_one_left(host: CheckpointHost) -> Non
 def test_the_next_run_can_go_on_instead(host: CheckpointHost) -> None:
     before = host.content()
     first = host.open()
-    host.write("a.json", "half done")
+    host.half("a.json", "half done")
     opened = host.open("two", gone=["one"], interrupted="resume")
     assert (opened["id"], opened["resumed"], opened["recovered"]) == (first["id"], True, None)
     host.write("b.conf", "the rest")
@@ -216,7 +303,7 @@ def test_what_did_not_come_back_is_named_and_tried_again_by_the_next_run(
 ) -> None:
     before = host.content()
     identifier = host.open()["id"]
-    host.write("a.json", "{}")
+    host.half("a.json", "{}")
     with monkeypatch.context() as patch:
         patch.setattr(_checkpoint_restore, "apply", lambda *_arguments, **_options: Applied())
         with pytest.raises(
@@ -248,7 +335,7 @@ def test_on_a_full_disk_the_lock_is_written_in_the_reserve(
 ) -> None:
     before = host.content()
     identifier = host.open()["id"]
-    host.write("a.json", "{}")
+    host.half("a.json", "{}")
     reserve = host.state / "checkpoints" / identifier / "reserve"
     write = _run_lock.write_document
 

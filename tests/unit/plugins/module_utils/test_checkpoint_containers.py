@@ -215,7 +215,7 @@ class Scenario:
     def open(self, run: str = "one") -> str:
         request = OpenRequest(self.host.managed(engines=("docker",)))
         identifier: str = open_checkpoint(self.host.transaction(run), request)["id"]
-        self.host.write("a.json", "{}")
+        self.host.half("a.json", "{}")
         return identifier
 
 

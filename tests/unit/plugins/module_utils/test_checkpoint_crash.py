@@ -48,9 +48,9 @@ def _killed(host: CheckpointHost, step: Step, monkeypatch: pytest.MonkeyPatch, *
 
 
 def _change(host: CheckpointHost) -> None:
-    host.write("a.json", '{"icc": false}\n')
+    host.half("a.json", '{"icc": false}\n')
     host.path("b.conf").unlink(missing_ok=True)
-    host.write("new/c.conf", "new\n")
+    host.half("new/c.conf", "new\n")
 
 
 @pytest.mark.timeout(300)
