@@ -71,3 +71,18 @@ def test_a_restore_gives_them_back_and_keeps_the_mode(name: str, path: str) -> N
     state = plan.state.files[path]
     assert plan.contents[state.sha256 or ""] == expected
     assert (state.mode, plan.conflicts) == (0o640, [])
+
+
+@pytest.mark.parametrize("path", GROUP_FILES)
+def test_a_member_that_an_interrupted_run_took_out_is_no_edit_of_somebody_else(path: str) -> None:
+    states = {
+        text: FileState("file", hashlib.sha256(text).hexdigest(), len(text), mode=0o644, uid=0, gid=0)
+        for text in (BEFORE, AFTER)
+    }
+    contents = {state.sha256 or "": text for text, state in states.items()}
+    step = Step(base=None, target=HostState(files={path: states[BEFORE]}))
+    plan = plan_restore(
+        HostState(files={path: states[AFTER]}), [step], contents, beside="kept", ledger="/l", ours=frozenset()
+    )
+    assert plan.conflicts == []
+    assert list(plan.state.files) == [path]
