@@ -85,27 +85,24 @@ def controller(tmp_path: Path) -> Controller:
 
 
 def test_a_run_and_its_undoing(controller: Controller) -> None:
-    opened, _changed, committed = controller.run(
-        controller.checkpoint("open"), controller.change("after"), controller.checkpoint("commit")
+    check = {**controller.checkpoint("restore", name="last"), "check_mode": True}
+    opened, _changed, committed, predicted, still = controller.run(
+        controller.checkpoint("open"),
+        controller.change("after"),
+        controller.checkpoint("commit"),
+        check,
+        controller.change("after"),
     )
     assert not opened["changed"] and not committed["changed"]
-    assert committed["id"] == opened["id"] and not committed["dropped"]
-    (predicted,) = controller.run(controller.checkpoint("restore", name="last"), arguments=("--check",))
-    assert predicted["changed"] and controller.file.read_text() == "after"
-    assert predicted["actions"] == [f"{controller.file}: put back"]
-    (restored,) = controller.run(controller.checkpoint("restore", name="last"))
-    assert restored["changed"] and restored["proven"] and controller.file.read_text() == "before"
-    for arguments in (("--check",), ()):
-        (again,) = controller.run(controller.checkpoint("restore", name="baseline"), arguments=arguments)
-        assert not again["changed"]
-
-
-def test_check_mode_leaves_a_fresh_host_fresh(controller: Controller) -> None:
-    opened, committed = controller.run(
-        controller.checkpoint("open"), controller.checkpoint("commit"), arguments=("--check",)
+    assert committed["id"] == opened["id"] and not committed["dropped"] and not committed["probed"]
+    assert predicted["changed"] and predicted["actions"] == [f"{controller.file}: put back"]
+    assert not still["changed"] and controller.file.read_text() == "after"
+    baseline = controller.checkpoint("restore", name="baseline")
+    restored, *again = controller.run(
+        controller.checkpoint("restore", name="last"), {**baseline, "check_mode": True}, baseline
     )
-    assert opened["id"] is None and not opened["changed"] and not committed["changed"]
-    assert not (controller.directory / "state").exists()
+    assert restored["changed"] and restored["proven"] and controller.file.read_text() == "before"
+    assert [result["changed"] for result in again] == [False, False]
 
 
 def test_a_killed_run_is_recovered_by_the_next_one_at_once(controller: Controller) -> None:
@@ -123,23 +120,33 @@ def test_a_killed_run_is_recovered_by_the_next_one_at_once(controller: Controlle
         os.killpg(run.pid, signal.SIGKILL)
         run.communicate()
     opened, committed = controller.run(controller.checkpoint("open"), controller.checkpoint("commit"))
-    assert opened["changed"] and opened["recovered"]["restored"] == [str(controller.file)]
+    (edited,) = opened["recovered"]["conflicts"]  # no ledger names what the command has written
+    assert opened["changed"] and Path(edited["kept_beside"]).read_text() == "half"
     assert committed["dropped"] and controller.file.read_text() == "before"
 
 
-@pytest.mark.parametrize(
-    ("state", "options", "expected"),
-    [
-        ("restore", {"name": "../../etc"}, "accepted are an id, last and baseline"),
-        ("restore", {"name": "baseline"}, "the collection has never run here"),
-        ("commit", {}, "This run has no open checkpoint"),
-        ("open", {"lock_wait": -1}, "lock_wait: found -1; accepted are numbers from 0"),
-        ("open", {"managed": [{"files": ["etc"]}]}, "files: found 'etc'"),
-    ],
-)
-def test_bad_input_is_named_and_nothing_is_changed(
-    controller: Controller, state: str, options: dict[str, Any], expected: str
-) -> None:
-    (failed,) = controller.run(controller.checkpoint(state, **options))
-    assert expected in failed["msg"] and "Nothing was changed" in failed["msg"]
-    assert controller.file.read_text() == "before"
+BAD = [
+    ("restore", {"name": "../../etc"}, "accepted are an id, last and baseline"),
+    ("restore", {"name": "baseline"}, "the collection has never run here"),
+    ("restore", {"name": "last", "allow": "all"}, "one of: reload, restart, stop_containers, move_data"),
+    ("commit", {}, "This run has no open checkpoint"),
+    ("open", {"lock_wait": -1}, "lock_wait: found -1; accepted are numbers from 0"),
+    ("open", {"managed": [{"files": ["etc"]}]}, "files: found 'etc'"),
+]
+
+
+def test_bad_input_and_check_mode_leave_a_fresh_host_fresh(controller: Controller) -> None:
+    fresh = controller.directory / "fresh"
+    options = {"state_directory": str(fresh)}
+    checked = [
+        {**controller.checkpoint(state, **options), "check_mode": True} for state in ("open", "commit")
+    ]
+    tasks = [{**controller.checkpoint(state, **options), "ignore_errors": True} for state, options, _ in BAD]
+    opened, committed, *refused = controller.run(*checked, *tasks)
+    assert opened["id"] is None and not opened["changed"] and not committed["changed"]
+    assert not fresh.exists()
+    for result, (_state, _options, expected) in zip(refused, BAD):
+        assert expected in result["msg"]
+        assert "Nothing was changed" in result["msg"] or "one of:" in expected
+    assert len(refused) == len(BAD) and controller.file.read_text() == "before"
+    assert not (controller.directory / "state" / "checkpoints").exists()
