@@ -68,21 +68,19 @@ def _holder(system: System, identifier: str) -> Holder:
 def main(arguments: Sequence[str]) -> int:
     """Entry point; what it says is in the journal of its unit."""
     if len(arguments) != 2:
-        print(
-            "found another number of arguments; accepted are STATE_DIRECTORY and CHECKPOINT", file=sys.stderr
-        )
+        sys.stderr.write("found another number of arguments; accepted are STATE_DIRECTORY and CHECKPOINT\n")
         return 2
     for attempt in range(1, ATTEMPTS + 1):
         try:
             outcome = restore_unconfirmed(System(), *arguments)
         except BulkheadError as error:
-            print(f"attempt {attempt} of {ATTEMPTS}: {error}", file=sys.stderr)
+            sys.stderr.write(f"attempt {attempt} of {ATTEMPTS}: {error}\n")
             time.sleep(PAUSE_SECONDS if attempt < ATTEMPTS else 0)
             continue
-        print("the run had ended" if outcome is None else f"restored: {outcome}")
+        sys.stdout.write("the run had ended\n" if outcome is None else f"restored: {outcome}\n")
         return 0
     return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -303,7 +303,4 @@ def _with_occurrences(
         text = insert_line(text, occurrences[-1][1], "\n".join(line(value) for value in values[common:]))
     for start, end, _value_start, _value_end in reversed(occurrences[common:]):
         text = remove_lines(text, start, end)
-    places = zip(occurrences[:common], values)
-    return spliced(
-        text, *((value_start, value_end, value) for (_, _, value_start, value_end), value in places)
-    )
+    return spliced(text, *((place[2], place[3], value) for place, value in zip(occurrences[:common], values)))

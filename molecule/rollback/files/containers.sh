@@ -1,3 +1,4 @@
+#!/bin/sh
 # A container that comes back by itself, and a rootless user with a container of Podman's.
 docker run --detach --name always --restart always --env TOKEN=hunter2-planted localhost/busybox:1 /bin/busybox sleep 1000000 >/dev/null
 useradd --create-home --shell /bin/bash rootless
