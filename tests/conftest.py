@@ -16,10 +16,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not asked for; machines are for one worker, which the others do not wait for."""
-    for item in items:
-        if item.get_closest_marker("lab"):
-            item.add_marker(pytest.mark.xdist_group("machines"))
     if config.getoption("--all-platforms"):
         return
     left_out = [item for item in items if item.get_closest_marker("all_platforms")]
