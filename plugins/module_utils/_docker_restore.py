@@ -23,6 +23,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects
     activation_of,
     losses_of_restart,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_file_note import note_what_was_read
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import DOCKER_KEYS
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import (
     DockerService,
@@ -292,7 +293,10 @@ def restore_engine(
         write(old)
     started, again = [], []
     planned = _losses(containers, state, situation, actions)
-    if service.state().started_at is not None:
+    started_at = service.state().started_at
+    if started_at is not None and {"start", "restart"} & set(actions):
+        note_what_was_read(system, old, started_at=started_at)
+    if started_at is not None:
         started = _start_missing(service, before)
         again = _compared(service, containers, planned, actions)
     return {

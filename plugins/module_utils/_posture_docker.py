@@ -13,6 +13,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api imp
     DockerRecords,
     fetch_docker_records,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_file_note import was_read
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import (
     DOCKER_KEYS,
     known_keys,
@@ -312,13 +313,23 @@ def _installed_version(system: System, sight: _Sight, running: Any) -> dict[str,
     return {"installed_version": installed, "upgrade_pending": installed != running}
 
 
+def _changed_at(
+    system: System, file: Optional[ConfigurationFile], daemon: Optional[Daemon]
+) -> Optional[float]:
+    """When the file got another content than the daemon read, as far as its change time or a note tells."""
+    if file is None or file.changed_at is None or daemon is None:
+        return file.changed_at if file else None
+    content = system.read_bytes(file.path) if file.exists else None
+    return None if was_read(system, content, started_at=daemon.started_at) else file.changed_at
+
+
 def _settings(system: System, sight: _Sight, version: Optional[str], networks: Any) -> dict[str, Any]:
     file = sight.file if isinstance(sight.file, ConfigurationFile) and sight.file.error is None else None
     configuration = Configuration(
         file=file.settings if file else None,
         flags_now=sight.flags_now,
         flags_next=sight.flags_next,
-        changed_at=file.changed_at if file else None,
+        changed_at=_changed_at(system, file, sight.daemon),
         started_at=sight.daemon.started_at if sight.daemon else None,
         reloaded_at=sight.service.reloaded_at if sight.service else None,
     )

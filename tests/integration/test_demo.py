@@ -21,8 +21,12 @@ Results = dict[tuple[str, str], str]
 
 
 def results(report: dict[str, Any]) -> Results:
-    """Result by control and name of its subject."""
-    return {(finding["id"], finding["subject"]["name"]): finding["result"] for finding in report["findings"]}
+    """Result by control and name of its subject, but for the controls over this collection's own state."""
+    return {
+        (finding["id"], finding["subject"]["name"]): finding["result"]
+        for finding in report["findings"]
+        if not finding["id"].startswith("bulkhead-")
+    }
 
 
 def mended(before: Results, after: Results) -> set[str]:
@@ -38,13 +42,15 @@ def test_the_demo() -> None:
     assert ended.returncode == 0, (ended.stdout + ended.stderr)[-6000:]
     before, after = (json.loads((BUILD / name).read_text()) for name in ("before.json", "after.json"))
 
-    assert mended(results(before), results(after)) == {
+    better = mended(results(before), results(after))
+    assert {control for control in better if not control.startswith("docker-audit-")} == {
         "docker-default-ulimits",
         "docker-live-restore",
         "docker-log-rotation",
         "docker-no-new-privileges",
         "docker-userland-proxy",
     }
+    assert {"docker-audit-daemon", "docker-audit-configuration-directory", "docker-audit-runc"} <= better
     assert mended(results(after), results(before)) == set()
     assert after["score"]["value"] > before["score"]["value"]
     assert [report["summary"]["error"] for report in (before, after)] == [0, 0]

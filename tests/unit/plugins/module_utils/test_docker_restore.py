@@ -16,6 +16,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects
     EngineState,
     RunningContainer,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_file_note import was_read
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_restore import (
     Situation,
     restore_engine,
@@ -304,6 +305,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedService:
     path = tmp_path / "etc/docker/daemon.json"
     path.parent.mkdir(parents=True)
     path.write_bytes(HARDENED)
+    (tmp_path / "run").mkdir()
     scripted = ScriptedService(path)
     monkeypatch.setattr(_docker_restore, "DockerService", lambda *_arguments, **_options: scripted)
     return scripted
@@ -330,6 +332,21 @@ def test_the_stages_are_carried_out_in_order_and_the_file_is_as_before(engine: S
     assert outcome["actions"] == ["restart", "reload"]
     assert outcome["survivors"] == ["web"]
     assert len(outcome["reasons"]) == 3
+
+
+@pytest.mark.parametrize("old", [None, b"{}"])
+def test_what_the_daemon_started_with_is_noted_for_this_daemon_and_content_alone(
+    engine: ScriptedService, old: bytes | None
+) -> None:
+    _restore(engine, old)
+    system = FakeSystem(engine.path.parents[2])
+    assert was_read(system, old, started_at=1000.0)
+    assert not was_read(system, old, started_at=1002.0)
+    assert not was_read(system, b'{"icc": false}', started_at=1000.0)
+    note = system.local("/run/bulkhead/docker.json")
+    assert (note.stat().st_mode & 0o777, note.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    note.write_text("[]")
+    assert not was_read(system, old, started_at=1000.0)
 
 
 @pytest.mark.parametrize(("taken_at", "done"), [(1000.5, False), (999.5, True), (None, True)])

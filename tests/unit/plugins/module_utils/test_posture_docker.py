@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import DockerRecords
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_file_note import note_what_was_read
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker import collect_docker
 from unit.fake_docker import CONTAINER, PID, SHOW, FakeDocker
 from unit.fake_system import FakeSystem
@@ -60,6 +61,20 @@ def test_a_running_engine(docker: FakeDocker) -> None:
     assert records.container(CONTAINER)["State"]["Pid"] == 812
     assert records.container("0" * 64) is None
     assert len(docker.requests) == 5
+
+
+def test_a_file_that_changed_back_to_what_the_daemon_read_is_configured(
+    docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        docker.system, "started_at", lambda _ticks: 1000.0
+    )  # long before the file was written
+    docker.start()
+    assert collect(docker)["settings"]["log-level"]["proof"] == "pending"
+    note_what_was_read(docker.system, b"{}", started_at=1000.0)
+    assert collect(docker)["settings"]["log-level"]["proof"] == "configured"
+    docker.system.write("/etc/docker/daemon.json", '{"log-level": "info"}')
+    assert collect(docker)["settings"]["log-level"]["proof"] == "pending"
 
 
 def test_no_engine(system: FakeSystem) -> None:
