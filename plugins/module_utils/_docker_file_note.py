@@ -4,8 +4,8 @@
 
 A restore ends with the file's own bytes, which it writes when the daemon has already started with the same
 settings (and live-restore, whose value the daemon tells itself). By its change time the file would then count
-as changed since. So the restore notes the checksum for this one daemon, in a place that only root can write and
-that ends with the boot.
+as changed since. So the restore notes the checksum for this one daemon, in a place that only root can write
+and that ends with the boot.
 """
 
 from __future__ import annotations
