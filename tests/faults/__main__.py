@@ -84,8 +84,8 @@ def share(
 def boundaries(operator: Operator, *, everything: bool, seed: int, index: int) -> list[int]:
     """The numbers of the tasks before which the run is killed: all, or one of them.
 
-    After an odd one the next run recovers by itself, after an even one a rollback does; a sample has even ones
-    on the first machine and odd ones on the second.
+    After an odd one the next run recovers by itself, after an even one a rollback does. In a sample the first
+    machine has even ones and the second odd ones.
     """
     if everything:
         return list(range(1, len(undisturbed(operator)) + 1))
