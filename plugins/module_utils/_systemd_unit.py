@@ -33,6 +33,8 @@ _PROPERTIES = (
     "DropInPaths",
     "NeedDaemonReload",
 )
+# Where drop-ins of a unit lie (systemd.unit(5)), but for generated ones.
+_UNIT_DIRECTORIES = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system")
 _ENVIRONMENT_FILE = re.compile(r"(\S.*?) \(ignore_errors=(yes|no)\)")
 _VARIABLE_WORD = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)\Z")
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)")
@@ -79,17 +81,42 @@ def read_service(system: System, name: str) -> Service:
     fragment = properties.get("FragmentPath") or None
     own_files = [fragment] if fragment else []
     exec_start = _argv(properties.get("ExecStart", ""))
+    drop_ins = split_words(properties.get("DropInPaths", ""))
     return Service(
         fragment=fragment,
         main_pid=int(properties.get("MainPID") or 0),
         command=expand_command(exec_start, variables),
         exec_start=exec_start,
-        files=own_files
-        + split_words(properties.get("DropInPaths", ""))
-        + [path for path, _ignore in environment_files],
-        need_daemon_reload=properties.get("NeedDaemonReload") == "yes",
+        files=own_files + drop_ins + [path for path, _ignore in environment_files],
+        need_daemon_reload=properties.get("NeedDaemonReload") == "yes"
+        or _others_on_disk(system, name, drop_ins),
         reloaded_at=_start_time(properties.get("ExecReload", "")),
     )
+
+
+def _others_on_disk(system: System, name: str, loaded: list[str]) -> bool:
+    """Whether drop-ins of the unit itself came or went since systemd read it.
+
+    Up to systemd 252 at least, NeedDaemonReload stays "no" for a drop-in in a directory that is new: it looks
+    for files among the paths that it knew (tried on Debian 12; 257 says "yes").
+    """
+    known = {path.rpartition("/")[2] for path in loaded}
+    for directory in (f"{place}/{name}.d" for place in _UNIT_DIRECTORIES):
+        try:
+            names = [entry for entry in system.list_directory(directory) if entry.endswith(".conf")]
+        except NotThere:
+            continue
+        if any(_is_file(system, f"{directory}/{entry}") for entry in names if entry not in known):
+            return True
+    return any(not system.exists(path) for path in loaded)
+
+
+def _is_file(system: System, path: str) -> bool:
+    """Not a link to /dev/null, which takes a drop-in of the same name away, and not one to nothing."""
+    try:
+        return system.stat(path).type == "file"
+    except NotThere:
+        return False
 
 
 def parse_properties(text: str) -> dict[str, str]:

@@ -47,7 +47,21 @@ def system(tmp_path: Path) -> FakeSystem:
     system = FakeSystem(tmp_path)
     system.answers[SHOW] = DEBIAN_13
     system.local("/run/systemd/system").mkdir(parents=True)
+    for name in ("a", "b"):
+        system.write(f"/etc/systemd/system/docker.service.d/{name}.conf", "[Service]\n")
     return system
+
+
+def test_a_drop_in_that_systemd_has_not_read_is_seen_without_its_property(system: FakeSystem) -> None:
+    system.link("/etc/systemd/system/docker.service.d/masked.conf", "/dev/null")
+    system.link("/etc/systemd/system/docker.service.d/dangling.conf", "nowhere")
+    system.write("/etc/systemd/system/docker.service.d/notes.txt", "")
+    assert not read_service(system, "docker.service").need_daemon_reload
+    new = system.write("/run/systemd/system/docker.service.d/new.conf", "[Service]\n")
+    assert read_service(system, "docker.service").need_daemon_reload
+    new.unlink()
+    system.local("/etc/systemd/system/docker.service.d/b.conf").unlink()
+    assert read_service(system, "docker.service").need_daemon_reload
 
 
 def test_the_packaged_unit_with_its_environment_file(system: FakeSystem) -> None:
