@@ -84,7 +84,8 @@ def share(
 def boundaries(operator: Operator, *, everything: bool, seed: int) -> list[int]:
     """The numbers of the tasks before which the run is killed: all, or one of them.
 
-    After an odd one the next run recovers by itself, after an even one a rollback does. A sample has an even one.
+    After an odd one the next run recovers by itself, after an even one a rollback does.
+    A sample has an even one.
     """
     if everything:
         return list(range(1, len(undisturbed(operator)) + 1))
