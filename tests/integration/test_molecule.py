@@ -7,7 +7,12 @@ from __future__ import annotations
 import pytest
 from integration.conftest import LOGS, ROOT, SECONDS_FOR_EVERY_FAULT, Scenarios
 
-SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
+# It repeats the way of the scenario default before it moves data and gives every key back.
+SLOW = {"release"}
+SCENARIOS = [
+    pytest.param(name, marks=[pytest.mark.all_platforms] if name in SLOW else [])
+    for name in sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
+]
 TAIL_LINES = 60
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(SECONDS_FOR_EVERY_FAULT + 300)]
