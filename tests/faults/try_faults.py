@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from lab.laboratory import Laboratory
 from lab.machine import Machine
@@ -53,6 +54,19 @@ def wait_until_changed(machine: Machine, run: Run) -> None:
     while machine.run(script) == first:
         assert run.process.poll() is None, run.output.read_text(errors="replace")
         assert time.monotonic() < deadline, f"{DAEMON_JSON} did not change"
+
+
+def cut_power_during(
+    laboratory: Laboratory, machine: Machine, operator: Operator, playbook: str, variables: dict[str, Any]
+) -> None:
+    """Take the power away when a run has changed the engine's file; return when the host is up again."""
+    with operator.playing(playbook, variables) as run:
+        wait_until_changed(machine, run)
+        machine.power_cut()
+    machine.power_on()
+    laboratory.write_inventory()  # it has another port now
+    wait_for_engine(machine)
+    machine.run("systemctl start user@$(id -u rootless).service\n")
 
 
 def hardened_and_back(machine: Machine, operator: Operator, before: Sight) -> None:
@@ -175,13 +189,7 @@ def test_a_corrupt_checkpoint(machine: Machine, operator: Operator) -> None:
 
 def test_a_power_cut_during_the_apply(laboratory: Laboratory, machine: Machine, operator: Operator) -> None:
     before = look(machine)
-    with operator.playing("harden", {"docker_engine_profile": "strict"}) as run:
-        wait_until_changed(machine, run)
-        machine.power_cut()
-    machine.power_on()
-    laboratory.write_inventory()  # it has another port now
-    wait_for_engine(machine)
-    machine.run("systemctl start user@$(id -u rootless).service\n")
+    cut_power_during(laboratory, machine, operator, "harden", {"docker_engine_profile": "strict"})
     # Containers end with the power: those with a restart policy are back, as other processes.
     running = look(machine)
     ended = operator.roll_back("last")
@@ -199,13 +207,7 @@ def test_a_power_cut_during_the_rollback(
 ) -> None:
     before = look(machine)
     assert operator.harden().status == 0
-    with operator.playing("rollback", {"rollback_to": "baseline"}) as run:
-        wait_until_changed(machine, run)
-        machine.power_cut()
-    machine.power_on()
-    laboratory.write_inventory()  # it has another port now
-    wait_for_engine(machine)
-    machine.run("systemctl start user@$(id -u rootless).service\n")
+    cut_power_during(laboratory, machine, operator, "rollback", {"rollback_to": "baseline"})
     running = look(machine)
     ended = operator.roll_back("baseline")
     assert ended.status == 0, ended.output[-4000:]
