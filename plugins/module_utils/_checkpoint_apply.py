@@ -154,7 +154,7 @@ def _remove_directories(wanted: HostState) -> None:
     for path in sorted(wanted.absent_directories, reverse=True):
         try:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                os.rmdir(path)  # noqa: PTH106
+                os.rmdir(path)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
                 raise CheckpointError(f"{path}: {os.strerror(error.errno or 0)}") from error

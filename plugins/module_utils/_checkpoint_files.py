@@ -25,6 +25,11 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sta
     CheckpointError,
     FileState,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._file_replacement import (
+    attributes,
+    replace_file,
+    sync_directory,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
     UserFileError,
     is_member,
@@ -40,11 +45,9 @@ __all__ = [
     "missing_directories",
     "put_attributes",
     "put_file",
-    "sync",
     "temporaries",
 ]
 
-_KEPT_ATTRIBUTES = ("security.selinux", "system.posix_acl_access", "user.", "trusted.", "security.SMACK64")
 _KINDS = {stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFDIR: "directory", stat.S_IFSOCK: "socket"}
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 
@@ -142,21 +145,21 @@ def put_file(path: str, wanted: FileState, content: Optional[bytes]) -> None:
         return
     if wanted.kind == "absent":
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            os.unlink(path)  # noqa: PTH108
-            sync(os.path.split(path)[0])
+            os.unlink(path)
+            sync_directory(os.path.split(path)[0])
         return
     directory, name = os.path.split(path)
-    os.makedirs(directory, 0o755, exist_ok=True)  # noqa: PTH103
-    if wanted.kind == "link":
-        temporary = _new_link(directory, name, wanted)
-    else:
-        temporary = _new_file(directory, name, wanted, content or b"")
+    os.makedirs(directory, 0o755, exist_ok=True)
+    if wanted.kind != "link":
+        replace_file(path, content or b"", lambda descriptor: _give(descriptor, wanted))
+        return
+    temporary = _new_link(directory, name, wanted)
     try:
-        os.rename(temporary, path)  # noqa: PTH104
+        os.rename(temporary, path)
     except OSError:
-        os.unlink(temporary)  # noqa: PTH108
+        os.unlink(temporary)
         raise
-    sync(directory)
+    sync_directory(directory)
 
 
 def temporaries(paths: Iterable[str]) -> list[str]:
@@ -164,9 +167,9 @@ def temporaries(paths: Iterable[str]) -> list[str]:
     found: set[str] = set()
     for path in paths:
         directory, name = os.path.split(path)
-        if owner_of_path(path) is None and os.path.isdir(directory):  # noqa: PTH112
+        if owner_of_path(path) is None and os.path.isdir(directory):
             pattern = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}(\.link)?")
-            found |= {f"{directory}/{entry}" for entry in os.listdir(directory) if pattern.fullmatch(entry)}  # noqa: PTH208
+            found |= {f"{directory}/{entry}" for entry in os.listdir(directory) if pattern.fullmatch(entry)}
     return sorted(found)
 
 
@@ -191,15 +194,6 @@ def put_attributes(path: str, wanted: FileState) -> None:
         os.close(descriptor)
 
 
-def sync(directory: str) -> None:
-    """Make renames in a directory survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextlib.contextmanager
 def _reading(path: str) -> Iterator[None]:
     try:
@@ -218,7 +212,7 @@ def _status(path: str) -> Optional[os.stat_result]:
 
 
 def _link_state(path: str, status: os.stat_result) -> FileState:
-    target = os.readlink(path)  # noqa: PTH115 - the text as it is
+    target = os.readlink(path)
     return FileState("link", target=target, uid=status.st_uid, gid=status.st_gid)
 
 
@@ -235,31 +229,7 @@ def _file_state(status: os.stat_result, descriptor: int, content: bytes) -> File
 
 
 def _attributes(file: int | str) -> dict[str, str]:
-    try:
-        names = os.listxattr(file)
-    except OSError as error:
-        if error.errno in (errno.ENOTSUP, errno.ENODATA):
-            return {}
-        raise
-    return {
-        name: base64.b64encode(os.getxattr(file, name)).decode("ascii")
-        for name in sorted(names)
-        if name.startswith(_KEPT_ATTRIBUTES)
-    }
-
-
-def _new_file(directory: str, name: str, wanted: FileState, content: bytes) -> str:
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            _give(stream.fileno(), wanted)
-            os.fsync(stream.fileno())
-    except OSError:
-        os.unlink(temporary)  # noqa: PTH108
-        raise
-    return temporary
+    return {name: base64.b64encode(os.getxattr(file, name)).decode("ascii") for name in attributes(file)}
 
 
 def _new_link(directory: str, name: str, wanted: FileState) -> str:
@@ -267,10 +237,10 @@ def _new_link(directory: str, name: str, wanted: FileState) -> str:
     place = tempfile.mkdtemp(prefix=f".{name}.", dir=directory)
     temporary = f"{place}.link"
     try:
-        os.symlink(wanted.target or "", temporary)  # noqa: PTH211
+        os.symlink(wanted.target or "", temporary)
         os.lchown(temporary, wanted.uid or 0, wanted.gid or 0)
     finally:
-        os.rmdir(place)  # noqa: PTH106
+        os.rmdir(place)
     return temporary
 
 
@@ -284,4 +254,4 @@ def _give(file: int | str, wanted: FileState) -> None:
     for name, value in wanted.attributes.items():
         if found.get(name) != value:
             os.setxattr(file, name, base64.b64decode(value))
-    os.chmod(file, wanted.mode or 0)  # noqa: PTH101
+    os.chmod(file, wanted.mode or 0)

@@ -16,11 +16,11 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
-from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_files import sync
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import (
     UNCHANGED,
     CheckpointError,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._file_replacement import sync_directory
 
 __all__ = [
     "guarded",
@@ -53,12 +53,12 @@ def make_directory(path: str) -> None:
     """A directory of root's own, mode 0700; raises `CheckpointError` when it is another's, or a link."""
     with storing(path):
         with contextlib.suppress(FileExistsError):
-            os.mkdir(path, 0o700)  # noqa: PTH102
+            os.mkdir(path, 0o700)
         status = os.lstat(path)
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
             raise CheckpointError(f"{path}: it has to be a directory of root's own. {UNCHANGED}")
         if stat.S_IMODE(status.st_mode) != 0o700:
-            os.chmod(path, 0o700)  # noqa: PTH101
+            os.chmod(path, 0o700)
 
 
 def write_private(path: str, content: bytes) -> None:
@@ -71,12 +71,12 @@ def write_private(path: str, content: bytes) -> None:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.rename(temporary, path)  # noqa: PTH104
+            os.rename(temporary, path)
         except OSError:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
+                os.unlink(temporary)
             raise
-        sync(os.path.split(path)[0])
+        sync_directory(os.path.split(path)[0])
 
 
 def read_private(path: str, *, limit: int = DOCUMENT_LIMIT) -> Optional[bytes]:
@@ -131,8 +131,8 @@ def _checksum(body: Mapping[str, Any]) -> str:
 def remove_file(path: str) -> None:
     """Remove a file, if it is there, so that it stays away after a power cut."""
     with storing(path), contextlib.suppress(FileNotFoundError):
-        os.unlink(path)  # noqa: PTH108
-        sync(os.path.split(path)[0])
+        os.unlink(path)
+        sync_directory(os.path.split(path)[0])
 
 
 def remove_tree(path: str) -> None:
@@ -141,8 +141,8 @@ def remove_tree(path: str) -> None:
     hidden = f"{directory}/.old-{name.lstrip('.')}"
     with storing(path):
         shutil.rmtree(hidden, ignore_errors=True)
-        os.rename(path, hidden)  # noqa: PTH104
-        sync(directory)
+        os.rename(path, hidden)
+        sync_directory(directory)
         shutil.rmtree(hidden)
 
 

@@ -23,7 +23,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Optional
 
-from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_files import sync
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_private import (
     make_directory,
     read_document,
@@ -40,6 +39,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_sta
     HostState,
     Managed,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._file_replacement import sync_directory
 
 __all__ = ["BASELINE", "Checkpoint", "CheckpointStore"]
 
@@ -136,7 +136,7 @@ class CheckpointStore:
     def identifiers(self) -> list[str]:
         """Every id that there is a directory for, sorted."""
         try:
-            return sorted(name for name in os.listdir(self.directory) if _ID.fullmatch(name))  # noqa: PTH208
+            return sorted(name for name in os.listdir(self.directory) if _ID.fullmatch(name))
         except FileNotFoundError:
             return []
 
@@ -207,8 +207,8 @@ class CheckpointStore:
             _reserve(f"{temporary}/reserve", reserve)
         write_document(f"{temporary}/manifest.json", checkpoint.as_json())
         with storing(path):
-            os.rename(temporary, path)  # noqa: PTH104
-            sync(self.directory)
+            os.rename(temporary, path)
+            sync_directory(self.directory)
 
     def save(self, checkpoint: Checkpoint, contents: Optional[Contents] = None) -> None:
         """Write a changed manifest; the contents that are new to it come first."""
@@ -234,7 +234,7 @@ class CheckpointStore:
     def clean(self) -> None:
         """Remove what an interrupted `create` or `remove` left."""
         with contextlib.suppress(FileNotFoundError):
-            for name in os.listdir(self.directory):  # noqa: PTH208
+            for name in os.listdir(self.directory):
                 if name.startswith((".new-", ".old-")):
                     remove_tree(f"{self.directory}/{name}")
 

@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import grp
 import os
 import pwd
 import stat
-import tempfile
 from collections.abc import Sequence
 from typing import Callable, Optional
 
@@ -24,6 +22,10 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_host im
     Found,
     OwnFile,
     PermissionStep,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._file_replacement import (
+    replace_file,
+    sync_directory,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._port_errors import NotThere, PortError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._port_files import (
@@ -84,7 +86,7 @@ class DockerHost:
                 if stat.S_ISLNK(os.fstat(descriptor).st_mode):
                     raise DockerHostError(f"{step.path}: it became a symbolic link. It was left as it is.")
                 # The mode first: at no moment does a new owner have a right that the file loses.
-                os.chmod(f"/proc/self/fd/{descriptor}", step.after.mode)  # noqa: PTH101
+                os.chmod(f"/proc/self/fd/{descriptor}", step.after.mode)
                 os.chown(f"/proc/self/fd/{descriptor}", uid, gid)
             finally:
                 os.close(descriptor)
@@ -103,13 +105,12 @@ class DockerHost:
     def put(self, file: OwnFile, mode: int) -> None:
         """Put a file of our own in its place, or take it away, so that no crash leaves half of it."""
         target = f"{self._root}{file.path}"
-        directory, _slash, name = target.rpartition("/")
         with as_port_errors(file.path):
-            if file.text is None:
-                os.unlink(target)  # noqa: PTH108
-            else:
-                _replace(directory, name, file.text.encode(), mode)
-            _sync(directory)
+            if file.text is not None:
+                replace_file(target, file.text.encode(), lambda descriptor: os.fchmod(descriptor, mode))
+                return
+            os.unlink(target)
+            sync_directory(target.rpartition("/")[0])
 
     def members(self, group: str) -> tuple[str, ...]:
         """The accounts on a group's list, without those whose primary group it is."""
@@ -202,26 +203,3 @@ def _number(name: str, what: str, look_up: Callable[[str], int]) -> int:
         raise DockerHostError(
             f"found the {what} {name}, which does not exist; accepted is one that does. Nothing was changed."
         ) from None
-
-
-def _replace(directory: str, name: str, content: bytes, mode: int) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
-        os.rename(temporary, f"{directory}/{name}")  # noqa: PTH104
-    except OSError:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)  # noqa: PTH108
-        raise
-
-
-def _sync(directory: str) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterable
 from typing import Any, Callable, Optional
+from urllib.parse import quote
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import (
     DockerRecords,
@@ -21,6 +23,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects
     EngineState,
     RunningContainer,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_reload import acceptable_file
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_start_check import start_problems
 from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_records import (
     container_name,
@@ -43,6 +46,8 @@ STOP_SECONDS = 300.0
 # From the engine's answer that a container has stopped until its cgroup is empty.
 SETTLE_SECONDS = 10.0
 
+# The engine's API, GET /events: a filter is JSON.
+_RELOADED = quote(json.dumps({"type": ["daemon"], "event": ["reload"]}))
 _VERSION = re.compile(r"Docker version (\d+(?:\.\d+)+)")
 
 
@@ -113,8 +118,15 @@ class DockerService:
         self._systemctl("daemon-reload")
 
     def reload(self) -> None:
-        """Let the daemon read its file again."""
-        self._systemctl("reload", UNIT)
+        """Let the daemon read its file again; raises `DockerServiceError` when it refuses to."""
+        daemon = find_daemon(self._system, self.service().main_pid)
+        try:
+            with acceptable_file(self._system, daemon.argv if daemon else ()):
+                asked_at = time.time()
+                self._systemctl("reload", UNIT)
+                self._await_reload(asked_at)
+        except PortError as error:
+            raise DockerServiceError(f"{error}. The daemon was asked to reload it") from error
 
     def restart(self) -> None:
         """Restart the daemon."""
@@ -200,6 +212,20 @@ class DockerService:
             if identifier not in listed
         }
         return sorted(still_unlisted(self._system, doubtful, path=self._socket))
+
+    def _await_reload(self, asked_at: float) -> None:
+        """systemd only sends the signal; the engine tells of a reload that it has done as an event."""
+        deadline = time.monotonic() + self._timeout
+        while time.monotonic() < deadline:
+            span = f"since={asked_at:.9f}&until={time.time():.9f}"
+            with unix_http(self._system, self._socket, peer_uid=0) as engine:
+                if engine.get_lines(f"/events?{span}&filters={_RELOADED}"):
+                    return
+            time.sleep(POLL_SECONDS)
+        raise DockerServiceError(
+            f"the daemon has not taken over its file {self._timeout:g} s after it was asked to reload it. "
+            f"The reason is in: journalctl --unit {UNIT}"
+        )
 
     def await_live_restore(self) -> None:
         """Wait until the running daemon says that live-restore is on; raises `DockerServiceError`."""

@@ -60,11 +60,11 @@ class LedgerStore:
                 stream.write(ledger.render().encode("utf-8"))
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.rename(temporary, self.path)  # noqa: PTH104
+            os.rename(temporary, self.path)
             self._sync()
         except OSError as error:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
+                os.unlink(temporary)
             raise LedgerError(f"{self.path}: {os.strerror(error.errno or 0)}. {UNCHANGED}") from error
 
     @contextlib.contextmanager
@@ -92,12 +92,12 @@ class LedgerStore:
 
     def _make_directory(self) -> None:
         with contextlib.suppress(FileExistsError):
-            os.mkdir(self._directory, 0o700)  # noqa: PTH102
+            os.mkdir(self._directory, 0o700)
         status = os.lstat(self._directory)
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
             raise LedgerError(f"{self._directory}: it has to be a directory of root's own. {UNCHANGED}")
         if stat.S_IMODE(status.st_mode) != 0o700:
-            os.chmod(self._directory, 0o700)  # noqa: PTH101
+            os.chmod(self._directory, 0o700)
 
     def _sync(self) -> None:
         descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

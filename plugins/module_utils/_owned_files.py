@@ -22,6 +22,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._file_replacement import (
+    like,
+    sync_directory,
+    write_beside,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import (
     EntryId,
     Ledger,
@@ -49,9 +54,6 @@ NEW_DIRECTORY_MODE = 0o755
 UNCHANGED = "Nothing was changed."
 # A directory that somebody put something into, mounted something on, replaced, or took away.
 _LEFT = (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR, errno.ENOENT)
-
-# Attributes that the kernel keeps by itself or that must not move to another file.
-_KEPT_ATTRIBUTES = ("security.selinux", "system.posix_acl_access", "user.", "trusted.", "security.SMACK64")
 
 
 class OwnedFileError(BulkheadError):
@@ -89,7 +91,7 @@ class Validator:
         if command:
             self._run(command, temporary, path)
         if path in self.looks:
-            with open(temporary, encoding="utf-8", newline="") as stream:  # noqa: PTH123
+            with open(temporary, encoding="utf-8", newline="") as stream:
                 problems = self.looks[path](self.system, stream.read())
             if problems:
                 raise OwnedFileError(f"{path}: {self._shown('; '.join(problems))}. {UNCHANGED}")
@@ -172,7 +174,7 @@ def validate_texts(texts: Sequence[NewText], validator: Validator) -> None:
             if new.text is None:
                 continue
             temporary = f"{directory}/{number}-{os.path.split(new.path)[1]}"
-            with open(temporary, "x", encoding="utf-8", newline="") as stream:  # noqa: PTH123
+            with open(temporary, "x", encoding="utf-8", newline="") as stream:
                 stream.write(new.text)
             validator.check(temporary, new.path)
 
@@ -237,7 +239,7 @@ def _announced(facts: Mapping[str, OwnedFile], ledger: Ledger) -> dict[str, Owne
 
 def _makes_directory(new: NewText) -> bool:
     """Whether root is to make the file's directory; those of users stay theirs."""
-    return owner_of_path(new.path) is None and not os.path.isdir(_directory(resolve(new.path)))  # noqa: PTH112
+    return owner_of_path(new.path) is None and not os.path.isdir(_directory(resolve(new.path)))
 
 
 def _is_of_root(path: str) -> bool:
@@ -255,8 +257,8 @@ def _remove_directories(before: Ledger, after: Ledger) -> None:
     gone = [path for path in before.files if path not in after.files and before.files[path].directory_made]
     for directory in sorted({_directory(path) for path in gone if _is_of_root(path)}):
         try:
-            os.rmdir(directory)  # noqa: PTH106
-            _sync_directory(_directory(directory))
+            os.rmdir(directory)
+            sync_directory(_directory(directory))
         except OSError as error:
             if error.errno not in _LEFT:
                 raise OwnedFileError(f"{directory}: {_reason(error)} The files are written.") from error
@@ -279,9 +281,8 @@ def _prepared(new: NewText, validator: Validator) -> Iterator[Callable[[], None]
         return
     with _directory_for(target), contextlib.ExitStack() as cleanup:
         try:
-            temporary = _write_beside(
-                target, new.text.encode("utf-8"), like=None if found is None else target
-            )
+            give = _new_file if found is None else like(target)
+            temporary = write_beside(target, new.text.encode("utf-8"), give)
         except OSError as error:
             raise OwnedFileError(f"{new.path}: {os.strerror(error.errno or 0)}. {UNCHANGED}") from error
         cleanup.callback(_remove_if_there, temporary)
@@ -300,76 +301,34 @@ def _put_as(uid: int, new: NewText) -> None:
 
 def _remove_if_there(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)  # noqa: PTH108
+        os.unlink(path)
 
 
 @contextlib.contextmanager
 def _directory_for(target: str) -> Iterator[None]:
     """The file's directory, made where it is missing, and gone again when nothing came into it."""
     directory = _directory(target)
-    if os.path.isdir(directory):  # noqa: PTH112
+    if os.path.isdir(directory):
         yield
         return
     try:
-        os.mkdir(directory, NEW_DIRECTORY_MODE)  # noqa: PTH102 - its parent has to be there
+        os.mkdir(directory, NEW_DIRECTORY_MODE)
     except OSError as error:
         raise OwnedFileError(f"{directory}: {os.strerror(error.errno or 0)}. {UNCHANGED}") from error
     try:
         yield
     finally:
         with contextlib.suppress(OSError):
-            os.rmdir(directory)  # noqa: PTH106
+            os.rmdir(directory)
 
 
-def _write_beside(target: str, content: bytes, *, like: Optional[str]) -> str:
-    directory, name = os.path.split(target)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            _take_after(stream.fileno(), like)
-            os.fsync(stream.fileno())
-    except OSError:
-        os.unlink(temporary)  # noqa: PTH108
-        raise
-    return temporary
-
-
-def _take_after(descriptor: int, like: Optional[str]) -> None:
-    """Give an open file the owner, mode, security context and attributes of another."""
-    if like is None:
-        os.fchmod(descriptor, NEW_FILE_MODE)
-        return
-    status = os.stat(like)  # noqa: PTH116
-    os.fchown(descriptor, status.st_uid, status.st_gid)
-    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-    for name in _attributes(like):
-        if name.startswith(_KEPT_ATTRIBUTES):
-            os.setxattr(descriptor, name, os.getxattr(like, name))
-
-
-def _attributes(path: str) -> list[str]:
-    try:
-        return os.listxattr(path)
-    except OSError as error:
-        if error.errno == errno.ENOTSUP:
-            return []
-        raise
+def _new_file(descriptor: int) -> None:
+    os.fchmod(descriptor, NEW_FILE_MODE)
 
 
 def _replace(target: str, temporary: Optional[str]) -> None:
     if temporary is None:
-        os.unlink(target)  # noqa: PTH108
+        os.unlink(target)
     else:
-        os.rename(temporary, target)  # noqa: PTH104
-    _sync_directory(_directory(target))
-
-
-def _sync_directory(path: str) -> None:
-    """Make renames in a directory survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        os.rename(temporary, target)
+    sync_directory(_directory(target))

@@ -166,7 +166,7 @@ class System:
         """The target text of a symbolic link, not followed."""
         refuse_foreign_root(path.rpartition("/")[0])
         with time_limit(READ_SECONDS, path), as_port_errors(path):
-            return os.readlink(self._local(path))  # noqa: PTH115 - the text as it is
+            return os.readlink(self._local(path))
 
     def stat(self, path: str, *, follow: bool = True) -> FileFacts:
         """What stat(2) says of the file, or of a link itself (`follow=False`); raises `NotThere`."""

@@ -78,13 +78,12 @@ class UnixHttp:
         Raises `NotThere` on status 404 and `PortError` on everything else that is not an answer in time, size
         and depth. After a broken exchange the connection is not used again: each further call fails.
         """
-        status, text = self._request("GET", target, None)
+        return _document(self._get(target), f"{self._path}: GET {target}")
+
+    def get_lines(self, target: str) -> list[Any]:
+        """As `get`, for an answer with one JSON document on each line."""
         what = f"{self._path}: GET {target}"
-        if status == 404:
-            raise NotThere(f"{what}: status 404")
-        if status != 200:
-            raise PortError(f"{what}: status {status}")
-        return _document(text, what)
+        return [_document(line, what) for line in self._get(target).splitlines() if line.strip()]
 
     def send(self, method: str, target: str, document: Any = None) -> tuple[int, Any]:
         """The status of another request, and its JSON answer (None where there is none).
@@ -93,6 +92,15 @@ class UnixHttp:
         """
         status, text = self._request(method, target, document)
         return status, _document(text, f"{self._path}: {method} {target}") if text.strip() else None
+
+    def _get(self, target: str) -> str:
+        status, text = self._request("GET", target, None)
+        what = f"{self._path}: GET {target}"
+        if status == 404:
+            raise NotThere(f"{what}: status 404")
+        if status != 200:
+            raise PortError(f"{what}: status {status}")
+        return text
 
     def _request(self, method: str, target: str, document: Any) -> tuple[int, str]:
         if self._broken is not None:

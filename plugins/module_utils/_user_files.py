@@ -170,7 +170,7 @@ def _place(path: str) -> _Place:
     directory, names, links, shared = "/", deque(path.strip("/").split("/")), 0, False
     while len(names) > 1:
         name = names.popleft()
-        below = os.path.join(directory, name)  # noqa: PTH118 - a text, not a file
+        below = os.path.join(directory, name)
         try:
             status = os.lstat(below)
         except FileNotFoundError:
@@ -180,7 +180,7 @@ def _place(path: str) -> _Place:
             links += 1
             if links > _LINK_LIMIT:
                 raise UserFileError(f"{path}: too many symbolic links lead to it. {UNCHANGED}")
-            target = os.path.normpath(os.path.join(directory, os.readlink(below)))  # noqa: PTH115, PTH118
+            target = os.path.normpath(os.path.join(directory, os.readlink(below)))
             names.extendleft(reversed(target.strip("/").split("/")))
             directory = "/"
             continue
@@ -246,7 +246,7 @@ def _parent(place: _Place, *, make: bool = False) -> Iterator[int]:
         for name in place.rest[:-1]:
             if make:
                 with contextlib.suppress(FileExistsError):
-                    os.mkdir(name, 0o755, dir_fd=descriptor)  # noqa: PTH102
+                    os.mkdir(name, 0o755, dir_fd=descriptor)
             below = os.open(name, _DIRECTORY, dir_fd=descriptor)
             os.close(descriptor)
             descriptor = below
@@ -272,7 +272,7 @@ def _replace(parent: int, name: str, content: Optional[bytes], mode: int, group:
     found = _regular_or_none(parent, name)
     if content is None:
         if found:
-            os.unlink(name, dir_fd=parent)  # noqa: PTH108
+            os.unlink(name, dir_fd=parent)
             _sync(parent)
         return
     temporary = f".{name}.{os.urandom(6).hex()}"
@@ -288,17 +288,17 @@ def _replace(parent: int, name: str, content: Optional[bytes], mode: int, group:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)  # noqa: PTH104
+        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
     except OSError:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary, dir_fd=parent)  # noqa: PTH108
+            os.unlink(temporary, dir_fd=parent)
         raise
     _sync(parent)
 
 
 def _regular_or_none(parent: int, name: str) -> bool:
     try:
-        status = os.stat(name, dir_fd=parent, follow_symlinks=False)  # noqa: PTH116
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError:
         return False
     if not stat.S_ISREG(status.st_mode):

@@ -49,10 +49,10 @@ def run(*command: str | Path, stdin: IO[str] | None = None) -> None:
         raise SystemExit(f"demo: `{shown}` ended with status {ended.returncode}")
 
 
-def playbook(name: str, inventory: Path, **variables: str) -> None:
+def playbook(name: str, inventory: Path, *options: str, **variables: str) -> None:
     """Run a playbook of the collection with the given variables on the inventory."""
     path = CHECKOUT / "playbooks" / f"{name}.yml"
-    run("ansible-playbook", "-i", inventory, path, "--extra-vars", json.dumps(variables))
+    run("ansible-playbook", "-i", inventory, path, "--extra-vars", json.dumps(variables), *options)
 
 
 @contextlib.contextmanager
@@ -138,6 +138,11 @@ def results(host_report: Path) -> dict[tuple[str, str], str]:
 
 def roll_back(inventory: Path, files_before: str) -> list[str]:
     """Put the machine back to before the collection; returns what is not as it was then."""
+    hardened = files_of(MACHINE)
+    say("What would a rollback do? In check mode it only says so")
+    playbook("rollback", inventory, "--check", rollback_to="baseline")
+    if files_of(MACHINE) != hardened:
+        raise SystemExit("demo: the check mode of the rollback changed a file")
     say("Rolling back to the state before the collection")
     playbook("rollback", inventory, rollback_to="baseline")
     say("Third audit: is everything as it was?")

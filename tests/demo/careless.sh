@@ -14,8 +14,8 @@ ln -s busybox "$rootfs/bin/sh"
 tar --create --file /tmp/rootfs.tar --directory "$rootfs" .
 docker import /tmp/rootfs.tar "$image" >/dev/null
 
-echo 'an ordinary container, web, with a published port'
-docker run --detach --name web --publish 8080:80 "$image" /bin/busybox httpd -f -p 80 >/dev/null
+echo 'an ordinary container, web, with a published port and a password among its variables'
+docker run --detach --name web --env DB_PASSWORD=hunter2-planted --publish 8080:80 "$image" /bin/busybox httpd -f -p 80 >/dev/null
 
 echo "a privileged container, agent, that holds the engine's socket"
 docker run --detach --name agent --privileged --volume /var/run/docker.sock:/var/run/docker.sock \

@@ -20,6 +20,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_userns_
     userns_preflight,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_firewall import user_chain
 from ansible_collections.bulkhead.hardening.plugins.module_utils._unix_http import unix_http
 
 FILE = Path("/etc/docker/daemon.json")
@@ -178,6 +179,12 @@ def health(before: Mapping[str, list[int | None]], *, image: str | None = None) 
         for name, (pid, ticks) in before.items()
     ]
     return engine_health(system, socket=SOCKET, before=wanted, probe=True, probe_image=image)
+
+
+def docker_user(rule: str) -> dict[str, bool]:
+    """What the posture says of the chain DOCKER-USER, and whether a rule is in it."""
+    rules = command("iptables", "-S").splitlines()
+    return {**user_chain(rules), "rule": rule in rules}
 
 
 def preflight() -> dict[str, Any]:

@@ -69,12 +69,19 @@ def test_the_demo() -> None:
     assert "Rolled back: every file and every result as before." in ended.stdout
 
     # The plan is shown before anything is written.
-    plan, written = (
+    shown, done = (
         ended.stdout.index("TASK [bulkhead.hardening.docker_engine : Show what"),
         ended.stdout.index("TASK [bulkhead.hardening.docker_engine : Own the keys"),
     )
-    assert plan < written
+    assert shown < done
+    assert "TASK [Say what was done]" in ended.stdout[ended.stdout.index("What would a rollback do?") :]
     restored = json.loads((BUILD / "restored" / "demo" / "report.json").read_text())
     assert results(restored) == results(before)
     assert "<html" in (BUILD / "report.html").read_text(encoding="utf-8")
     assert not (BUILD / "lab" / "demo").exists()
+
+    # tests/demo/careless.sh plants it: no report and no line of output has it.
+    written = [path for path in BUILD.rglob("*") if path.is_file()]
+    assert {"report.html", "before.json", "after.json"} <= {path.name for path in written}
+    assert [path for path in written if b"hunter2-planted" in path.read_bytes()] == []
+    assert "hunter2-planted" not in ended.stdout + ended.stderr

@@ -284,3 +284,25 @@ seen = [health(before), health(before, image=PROBE), health(before, image="local
     assert seen[:2] == [[], []]
     assert seen[2] == ["not probed: the image localhost/missing:1 is not on this host"]
     assert seen[3] == ["container gone ran before and does not run any more"]
+
+
+def test_a_rule_in_docker_user_survives_restarts_and_not_a_flush(host: Host) -> None:
+    """Flushed by an empty file, as netfilter-persistent restores one at a reload of its rules."""
+    seen = host("""
+def restarted():
+    service.restart()
+    service.await_answer()
+    return docker_user(rule)
+rule = "-A DOCKER-USER -s 198.51.100.0/24 -j DROP"
+fresh(b'{"live-restore": true}')
+command("iptables", "-I", *rule.split()[1:])
+kept = restarted()
+Path("/root/flush.rules").write_text("*filter\\nCOMMIT\\n")
+command("iptables-restore", "/root/flush.rules")
+seen = [kept, docker_user(rule), restarted()]
+""")
+    assert seen == [
+        {"exists": True, "jumped_to": True, "rule": True},
+        {"exists": False, "jumped_to": False, "rule": False},
+        {"exists": True, "jumped_to": True, "rule": False},
+    ]

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from integration.conftest import LOGS, ROOT, SECONDS_FOR_EVERY_FAULT, Scenarios
 
@@ -13,7 +15,7 @@ SCENARIOS = [
     pytest.param(name, marks=[pytest.mark.all_platforms] if name in SLOW else [])
     for name in sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
 ]
-TAIL_LINES = 60
+LINES_SHOWN = 200
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(SECONDS_FOR_EVERY_FAULT + 300)]
 
@@ -22,5 +24,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(SECONDS_FOR_EVERY_FAULT + 300
 def test_scenario(scenario: str, scenarios: Scenarios) -> None:
     status = scenarios.start(scenario).result()
     log = LOGS / f"{scenario}.log"
-    tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:])
-    assert status == 0, f"{scenario}: molecule ended with {status}; the end of {log}:\n{tail}"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    failed = [number for number, line in enumerate(lines) if re.search(r"\b(fatal|failed): \[", line)]
+    shown = lines[failed[-1] :][:LINES_SHOWN] if failed else lines[-LINES_SHOWN:]
+    assert status == 0, f"{scenario}: molecule ended with {status}; from {log}:\n" + "\n".join(shown)

@@ -61,5 +61,21 @@ def test_the_strict_profile_is_in_force(host: Host) -> None:
     assert "name=no-new-privileges" in engine["SecurityOptions"]
 
 
+def test_the_health_check_started_a_container(host: Host) -> None:
+    """The engine still knows of it: the check comes after the last restart."""
+    filters = "--filter event=die --filter label=bulkhead.probe=true"
+    probes = host.check_output(f"docker events --since 1h --until 0s {filters}").splitlines()
+    assert probes
+    assert all("exitCode=0" in probe for probe in probes)
+    assert host.check_output("docker ps --all --quiet --filter label=bulkhead.probe=true") == ""
+
+
+def test_the_listeners_come_from_the_file(host: Host) -> None:
+    """The first run brought live-restore and `hosts`: in one restart, and the container lived on."""
+    daemon = host.check_output("pgrep --exact --list-full dockerd")
+    assert " -H" not in daemon
+    assert json.loads(host.file("/etc/docker/daemon.json").content_string)["hosts"] == ["fd://"]
+
+
 def test_the_ordinary_container_lived_on(host: Host) -> None:
     assert process_of_web(host) == host.file("/root/web.process").content_string.strip()

@@ -37,7 +37,8 @@ NeedDaemonReload=no
 class FakeDocker:
     """What the engine answers, by path; change it before `listen`.
 
-    `posts` answers POST and DELETE by path with status and document; `sent` keeps the documents sent.
+    `events` are the engine's, whenever asked for. `posts` answers POST and DELETE by path with status
+    and document; `sent` keeps the documents sent.
     """
 
     def __init__(self, system: FakeSystem) -> None:
@@ -45,6 +46,7 @@ class FakeDocker:
         self.requests: list[str] = []
         self.posts: dict[str, tuple[int, Any]] = {}
         self.sent: list[Any] = []
+        self.events: list[Any] = []
         self.answers: dict[str, Any] = {
             "/version": {"Version": "26.1.5+dfsg1", "MinAPIVersion": "1.24"},
             "/info": {
@@ -102,6 +104,10 @@ class FakeDocker:
 
             def do_GET(self) -> None:
                 engine.requests.append(self.path)
+                if self.path.startswith("/events?"):
+                    lines = "".join(f"{json.dumps(event)}\n" for event in engine.events)
+                    self._answer(200, lines.encode())
+                    return
                 known = self.path in engine.answers
                 body = json.dumps(engine.answers.get(self.path, {"message": "no such"})).encode()
                 self._answer(200 if known else 404, body)

@@ -1,5 +1,6 @@
 #!/bin/sh
-# A container that comes back by itself, and a rootless user with a container of Podman's.
+# An image to probe the engine with, a container that comes back by itself, and a rootless user with one of Podman's.
+docker import --change 'CMD ["/bin/busybox", "true"]' /root/image.tar localhost/bulkhead-probe:latest >/dev/null
 docker run --detach --name always --restart always --env TOKEN=hunter2-planted localhost/busybox:1 /bin/busybox sleep 1000000 >/dev/null
 useradd --create-home --shell /bin/bash rootless
 loginctl enable-linger rootless

@@ -272,12 +272,10 @@ def test_systemd_is_asked_by_these_commands() -> None:
     system = ScriptedSystem(Completed((), 0, "", ""))
     service = DockerService(system, socket="/run/docker.sock", timeout=1)
     service.daemon_reload()
-    service.reload()
     service.restart()
     service.start()
     assert system.ran == [
         ["systemctl", "daemon-reload"],
-        ["systemctl", "reload", "docker.service"],
         ["systemctl", "restart", "docker.service"],
         ["systemctl", "reset-failed", "docker.service", "docker.socket"],
         ["systemctl", "start", "docker.service"],
