@@ -65,6 +65,9 @@ def sysctl(name):
         return None
 
 
+# Docker 20.10 does not tell of it in its options.
+status = output("docker", "run", "--rm", "--network", "none", "localhost/busybox:1",
+                "/bin/busybox", "grep", "NoNewPrivs", "/proc/self/status")
 info = json.loads(output("docker", "info", "--format", "{{json .}}"))
 runtime = "XDG_RUNTIME_DIR=/run/user/" + output("id", "-u", "rootless").strip()
 user = ["runuser", "--user", "rootless", "--", "env", runtime]
@@ -77,7 +80,8 @@ print(json.dumps({
     "docker": containers("docker"),
     "podman": containers(*user, "podman"),
     "engine": {"live_restore": info["LiveRestoreEnabled"], "security": sorted(info["SecurityOptions"]),
-               "root": info["DockerRootDir"], "driver": info["LoggingDriver"]},
+               "root": info["DockerRootDir"], "driver": info["LoggingDriver"],
+               "no_new_privileges": status.split()[1]},
     "bridge": output("docker", "network", "inspect", "bridge", "--format", "{{json .Options}}"),
     "sysctls": {name: sysctl(name) for name in SYSCTLS},
     "cgroups": len(shims),

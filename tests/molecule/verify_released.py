@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from observations import admins_rule_is_in_force, info
+from observations import admins_rule_is_in_force, info, status_of_new_container
 from testinfra.host import Host
 
 
@@ -22,9 +22,8 @@ def test_nothing_is_owned_any_more(host: Host) -> None:
 
 
 def test_the_engine_has_its_former_settings(host: Host) -> None:
-    options = info(host)["SecurityOptions"]
-    assert "name=userns" not in options
-    assert "name=no-new-privileges" not in options
+    assert "name=userns" not in info(host)["SecurityOptions"]
+    assert status_of_new_container(host)["NoNewPrivs"] == "0"
 
 
 @pytest.mark.parametrize(
