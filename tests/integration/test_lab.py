@@ -20,12 +20,6 @@ from lab.progress import Progress
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
-EVERY_RUN = ("debian-12", "debian-13")
-FULL = [
-    pytest.param(platform.name, marks=[] if platform.name in EVERY_RUN else pytest.mark.all_platforms)
-    for platform in PLATFORMS
-]
-
 
 @pytest.fixture(scope="module")
 def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
@@ -121,7 +115,8 @@ def test_an_interrupted_start_leaves_nothing(laboratory: Laboratory) -> None:
     assert laboratory.instances() == []
 
 
-@pytest.mark.parametrize("platform", FULL)
+@pytest.mark.all_platforms  # every scenario runs containers
+@pytest.mark.parametrize("platform", [platform.name for platform in PLATFORMS])
 def test_a_full_machine_runs_containers(platform: str, laboratory: Laboratory) -> None:
     machine = _up(laboratory, platform)
     machine.run(

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from observations import process_of_web
 from testinfra.host import Host
 
 DROP_IN = "/etc/systemd/system/docker.service.d/zz-bulkhead.conf"
@@ -45,7 +44,3 @@ def test_the_member_is_out_of_the_group(host: Host) -> None:
 def test_apt_leaves_the_engine_alone(host: Host) -> None:
     dumped = host.check_output("apt-config dump Unattended-Upgrade::Package-Blacklist")
     assert 'Unattended-Upgrade::Package-Blacklist:: "docker\\.io$";' in dumped
-
-
-def test_the_ordinary_container_lives_on(host: Host) -> None:
-    assert process_of_web(host) == host.file("/root/web.process").content_string.strip()
