@@ -6,6 +6,7 @@ VENV     := $(BUILD)/venv
 BIN      := $(abspath $(VENV))/bin
 NAME     ?=
 COUNT    ?= 1
+BESIDE   := $(BUILD)/logs/beside.log
 # For what needs no machines; those share two processors themselves.
 SIDE_BY_SIDE := --numprocesses 2
 
@@ -25,7 +26,7 @@ export ANSIBLE_TIMEOUT := 60
 export PYTHONPATH := $(abspath tests):$(abspath $(BUILD))/collections
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all audit docs lint sanity unit unit-newest lab-up lab-ssh lab-down tools lab-packages browser-packages clean
+.PHONY: help demo test test-all without-machines audit docs lint sanity unit unit-newest lab-up lab-ssh lab-down tools lab-packages browser-packages clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,13 +34,20 @@ help: ## list these targets
 demo: tools lab-packages ## audit a careless container host, harden it, audit it again (INVENTORY=… for your own hosts)
 	python -m demo $(if $(INVENTORY),--inventory $(INVENTORY))
 
-test: tools lab-packages browser-packages lint sanity unit-newest ## everything: lint, sanity, unit tests, molecule scenarios on virtual machines
-	python -m pytest $(SIDE_BY_SIDE) -m "not lab"
-	python -m pytest -m lab
+test: ## everything: lint, sanity, unit tests, molecule scenarios on virtual machines
+test-all: ## the same on every platform, with the slow scenarios
+test-all: LAB_OPTIONS := --all-platforms
+# Two emulated machines leave a part of two processors idle: what needs none runs there, and shows at the end.
+test test-all: tools lab-packages browser-packages lint
+	@mkdir -p $(BESIDE:%/beside.log=%)
+	@echo "beside the machines: sanity and the tests without machines, see $(BESIDE)"
+	@nice make --no-print-directory sanity unit-newest without-machines >$(BESIDE) 2>&1 & beside=$$!; \
+	python -m pytest -m lab --durations 12 $(LAB_OPTIONS); machines=$$?; \
+	wait $$beside; beside=$$?; cat $(BESIDE); \
+	echo "exit status: with machines $$machines, without $$beside"; test $$machines -eq 0 -a $$beside -eq 0
 
-test-all: tools lab-packages browser-packages lint sanity unit-newest ## the same on every platform, with the slow scenarios
+without-machines: tools
 	python -m pytest $(SIDE_BY_SIDE) -m "not lab"
-	python -m pytest -m lab --all-platforms
 
 audit: tools ## audit this machine, read-only
 	ansible-playbook playbooks/audit.yml -e posture_audit_report_directory=$(abspath $(BUILD))/audit
