@@ -47,6 +47,21 @@ def harm(machine: Machine, do: str, undo: str) -> Iterator[None]:
         machine.run(f"set -e\n{undo}\n", limit=180)
 
 
+def fragile_container(machine: Machine, watched: str) -> contextlib.AbstractContextManager[None]:
+    """A container that does not survive a change of this path, whatever the change is."""
+    unit = "/run/systemd/system"
+    return harm(
+        machine,
+        "docker run --detach --name fragile localhost/busybox:1 /bin/busybox sleep 100000 >/dev/null\n"
+        f"printf '[Path]\\nPathChanged={watched}\\n' > {unit}/fault.path\n"
+        "printf '[Service]\\nType=oneshot\\nExecStart=/usr/bin/docker kill fragile\\n'"
+        f" > {unit}/fault.service\n"
+        "systemctl daemon-reload; systemctl start fault.path",
+        f"systemctl stop fault.path; rm {unit}/fault.path {unit}/fault.service; systemctl daemon-reload\n"
+        "docker rm --force fragile >/dev/null",
+    )
+
+
 def wait_until_changed(machine: Machine, run: Run) -> None:
     """Return when the run has changed the engine's file."""
     script = f"sha256sum {DAEMON_JSON} 2>/dev/null || echo none\n"
@@ -102,18 +117,7 @@ def test_a_daemon_that_does_not_start_with_the_change(machine: Machine, operator
 
 
 def test_a_health_check_that_fails(machine: Machine, operator: Operator) -> None:
-    # Whatever the change is, the container "fragile" does not survive it.
-    unit = "/run/systemd/system"
-    with harm(
-        machine,
-        "docker run --detach --name fragile localhost/busybox:1 /bin/busybox sleep 100000 >/dev/null\n"
-        f"printf '[Path]\\nPathChanged={DAEMON_JSON}\\n' > {unit}/fault.path\n"
-        "printf '[Service]\\nType=oneshot\\nExecStart=/usr/bin/docker kill fragile\\n'"
-        f" > {unit}/fault.service\n"
-        "systemctl daemon-reload; systemctl start fault.path",
-        f"systemctl stop fault.path; rm {unit}/fault.path {unit}/fault.service; systemctl daemon-reload\n"
-        "docker rm --force fragile >/dev/null",
-    ):
+    with fragile_container(machine, DAEMON_JSON):
         before = look(machine)
         assert_refused(operator.harden(), "fragile", "restored")
         after = look(machine)
@@ -219,18 +223,8 @@ def test_a_power_cut_during_the_rollback(
 
 
 def test_a_failure_after_containers_were_stopped(machine: Machine, operator: Operator) -> None:
-    # Permitted to stop containers, the run stops and starts them; then the container "fragile" dies.
-    unit = "/run/systemd/system"
-    with harm(
-        machine,
-        "docker run --detach --name fragile localhost/busybox:1 /bin/busybox sleep 100000 >/dev/null\n"
-        f"printf '[Path]\\nPathChanged=/etc/audit/rules.d\\n' > {unit}/fault.path\n"
-        "printf '[Service]\\nType=oneshot\\nExecStart=/usr/bin/docker kill fragile\\n'"
-        f" > {unit}/fault.service\n"
-        "systemctl daemon-reload; systemctl start fault.path",
-        f"systemctl stop fault.path; rm {unit}/fault.path {unit}/fault.service; systemctl daemon-reload\n"
-        "docker rm --force fragile >/dev/null",
-    ):
+    # Permitted to stop containers, the run stops and starts them; then the container dies.
+    with fragile_container(machine, "/etc/audit/rules.d"):
         before = look(machine)
         assert_refused(operator.harden(docker_engine_allow="stop_containers"), "fragile", "estored")
         after = look(machine)
@@ -253,8 +247,8 @@ def test_a_network_that_is_cut(machine: Machine, operator: Operator) -> None:
     machine.run("true\n", limit=120)
     wait_for_engine(machine)
     assert_same(before, look(machine))
-    listed = machine.run(f"cat {STATE}/checkpoints/*/manifest.json\n")
-    assert "deadman" in listed
+    manifests = machine.run(f"cat {STATE}/checkpoints/*/manifest.json\n")
+    assert '"restored_by": "deadman"' in manifests
     hardened_and_back(machine, operator, before)
 
 
