@@ -52,9 +52,10 @@ def output(*command):
 
 
 def containers(*command):
-    names = output(*command, "ps", "--format", "{{.Names}}").split()
-    pids = {name: output(*command, "inspect", "--format", "{{.State.Pid}}", name).strip() for name in names}
-    return {name: [pid, ticks(pid)] for name, pid in pids.items()}
+    running = output(*command, "ps", "--quiet").split()
+    rows = output(*command, "inspect", "--format", "{{.Name}} {{.State.Pid}}", *running) if running else ""
+    pairs = [row.lstrip("/").split() for row in rows.splitlines()]
+    return {name: [pid, ticks(pid)] for name, pid in pairs}
 
 
 def sysctl(name):
