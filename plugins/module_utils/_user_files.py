@@ -31,6 +31,7 @@ __all__ = [
     "UserFile",
     "UserFileError",
     "is_member",
+    "look_as",
     "owner_of_path",
     "primary_group",
     "read_as",
@@ -122,6 +123,26 @@ def read_file_as(uid: int, gid: int, path: str, limit: int) -> Optional[UserFile
         return None
     mode, file_uid, file_gid = _STATUS.unpack_from(answer)
     return UserFile(content=answer[_STATUS.size :], mode=mode & 0o7777, uid=file_uid, gid=file_gid)
+
+
+def look_as(uid: int, gid: int, path: str, look: Callable[[int], bytes], limit: int) -> Optional[bytes]:
+    """What `look` says of an open directory, in a process that is the user; None when it is not there.
+
+    :param look: gets a descriptor, and may raise `UserFileError` or `OSError`; at most `limit` bytes
+    :raises UserFileError: the user may not open it, a link leads to it, or there was no answer within 10 s
+    """
+    place = _place(path)
+
+    def act() -> bytes:
+        with _parent(place) as parent:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(place.rest[-1], flags, dir_fd=parent)
+            try:
+                return look(descriptor)
+            finally:
+                os.close(descriptor)
+
+    return _as_user(uid, gid, path, act, limit=limit)
 
 
 def is_member(uid: int, group: int) -> bool:

@@ -18,6 +18,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils import _user_fi
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
     UserFileError,
     is_member,
+    look_as,
     owner_of_path,
     primary_group,
     read_as,
@@ -64,6 +65,28 @@ def test_a_file_is_read_and_written_as_its_user(home: Path) -> None:
     assert not path.exists()
     assert read_as(UID, GID, str(path), LIMIT) is None
     write_as(UID, GID, str(path), None, 0)
+
+
+@as_root
+def test_a_directory_is_looked_at_as_its_user(home: Path) -> None:
+    (home / "storage").mkdir()
+    os.chown(home / "storage", UID, GID)
+
+    def look(descriptor: int) -> bytes:
+        return f"{os.getresuid()} {os.getresgid()} {os.getgroups()} {os.fstat(descriptor).st_uid}".encode()
+
+    seen = look_as(UID, GID, str(home / "storage"), look, 100)
+    assert seen == f"({UID}, {UID}, {UID}) ({GID}, {GID}, {GID}) [] {UID}".encode()
+    assert look_as(UID, GID, str(home / "nothing"), look, 100) is None
+    (home / "link").symlink_to("/root")
+    for name in ("link", "link/below"):
+        with pytest.raises(UserFileError, match="a symbolic link"):
+            look_as(UID, GID, str(home / name), look, 100)
+    (home / "roots").mkdir(mode=0o700)
+    with pytest.raises(UserFileError, match="Permission denied"):
+        look_as(UID, GID, str(home / "roots"), look, 100)
+    with pytest.raises(UserFileError, match="no answer"):
+        look_as(UID, GID, str(home / "storage"), lambda _descriptor: b"x" * 10_000, 100)
 
 
 @as_root
