@@ -19,7 +19,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._sysctl_files i
     slashed_name,
     winners,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 OWN = "/etc/sysctl.d/80-bulkhead.conf"
@@ -275,6 +275,10 @@ def _by_systemd(directory: Path, files: Mapping[str, str]) -> dict[str, str]:
 @pytest.mark.skipif(_reason_to_skip() is not None, reason=str(_reason_to_skip()))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.dictionaries(_PATH, _TEXT, max_size=6))
+@example(files={f"/etc/sysctl.d/{name}.conf": line for name, line in zip("123", ("*.x=1", "?.x=2", "*.x=1"))})
+@example(files={f"/etc/sysctl.d/{name}.conf": f"a.x={value}" for name, value in (("B", 1), ("a", 2))})
+@example(files={"/etc/sysctl.d/1.conf": "a.x=1\n-b.x", "/etc/sysctl.d/2.conf": "*.x=2\n-a.x"})
+@example(files={f"{each}/1.conf": f"a.x={number}" for number, each in enumerate(SYSCTL_DIRECTORIES[:4])})
 def test_the_same_as_systemd_sysctl(tmp_path_factory: pytest.TempPathFactory, files: dict[str, str]) -> None:
     found = winners(files, _KEYS)
     expected = {key: (found[key].value if key in found else None) or "-" for key in _KEYS}
