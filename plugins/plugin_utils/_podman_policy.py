@@ -29,6 +29,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_keys im
     parse_podman_version,
     unknown_to,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._sensitive import without_credentials
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._podman_registries import registry_keys
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._podman_state import (
     Effective,
@@ -204,9 +205,8 @@ def podman_policy(
         if name not in state.accounts or name == ROOT.name
     ]
     if problems:
-        raise PodmanPolicyError(
-            "podman_policy: nothing was changed, because of" + "".join(f"\n- {p}" for p in problems)
-        )
+        lines = "".join(f"\n- {without_credentials(problem)}" for problem in problems)
+        raise PodmanPolicyError(f"podman_policy: nothing was changed, because of{lines}")
     return policy
 
 
