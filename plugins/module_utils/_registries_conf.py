@@ -3,7 +3,7 @@
 """Reads registries.conf without a TOML library: the forms that such files use, and nothing guessed.
 
 What is read: comments, tables and arrays of tables with bare names, keys, strings without escapes, booleans,
-integers and arrays of strings over one or several lines (containers-registries.conf(5)). Everything else
+integers, arrays over one or several lines and inline tables (containers-registries.conf(5)). Everything else
 raises `PortError`, so that a fact is either read right or unreadable.
 """
 
@@ -18,13 +18,14 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import P
 
 __all__ = ["Registries", "merge_registries"]
 
-Value = Union[str, bool, int, "list[str]"]
+Value = Union[str, bool, int, "list[Value]", "dict[str, Value]"]
 
 _STRING = r"\"[^\"\\]*\"|'[^']*'"
 _COMMENT = re.compile(rf"((?:[^\"'#]|{_STRING})*)(?:#.*)?")
 _TABLE = re.compile(r"\[\s*([A-Za-z0-9_.-]+)\s*\]|\[\[\s*([A-Za-z0-9_.-]+)\s*\]\]")
 _KEY = re.compile(rf"([A-Za-z0-9_-]+|{_STRING})\s*=\s*(.+)")
-_ARRAY = re.compile(rf"\[\s*(?:(?:{_STRING})\s*,\s*)*(?:{_STRING})?\s*\]")
+_TOKEN = re.compile(rf"\s*({_STRING}|[A-Za-z0-9_-]+|[][{{}},=])\s*")
+_DEEPEST = 8
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,22 @@ def _tables(path: str, text: str) -> list[_Table]:
             tables[-1].values[key] = _value(path, number, entry[2].strip())
         else:
             raise PortError(f"{path}: line {number} is not understood")
-    return tables
+    return [*tables, *_inline(path, tables[0].values.get("registry", []))]
+
+
+def _inline(path: str, registries: Value) -> Iterator[_Table]:
+    """The tables of `registry = [{…}]`, each followed by those of its mirrors."""
+    for registry in _dictionaries(path, registries):
+        yield _Table("registry", registry, registry)
+        for mirror in _dictionaries(path, registry.get("mirror", [])):
+            yield _Table("registry.mirror", mirror, registry)
+
+
+def _dictionaries(path: str, value: Value) -> list[dict[str, Value]]:
+    found = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else None
+    if found is None or found != value:
+        raise PortError(f"{path}: registry is not a list of tables")
+    return found
 
 
 def _logical_lines(path: str, text: str) -> Iterator[tuple[int, str]]:
@@ -108,18 +124,59 @@ def _logical_lines(path: str, text: str) -> Iterator[tuple[int, str]]:
 
 
 def _value(path: str, number: int, text: str) -> Value:
-    if re.fullmatch(_STRING, text):
-        return text[1:-1]
-    if text in ("true", "false"):
-        return text == "true"
-    if re.fullmatch(r"-?\d+", text):
-        return int(text)
-    if _ARRAY.fullmatch(text):
-        return [match[1:-1] for match in re.findall(_STRING, text)]
-    raise PortError(f"{path}: line {number}: the value is not understood")
+    tokens: list[str] = []
+    place = 0
+    while place < len(text):
+        match = _TOKEN.match(text, place)
+        if match is None:
+            raise _not_understood(path, number)
+        tokens.append(match[1])
+        place = match.end()
+    try:
+        value = _parsed(tokens, 0)
+    except (IndexError, ValueError) as error:
+        raise _not_understood(path, number) from error
+    if tokens:
+        raise _not_understood(path, number)
+    return value
+
+
+def _not_understood(path: str, number: int) -> PortError:
+    return PortError(f"{path}: line {number}: the value is not understood")
+
+
+def _parsed(tokens: list[str], depth: int) -> Value:
+    """Take one value off the front of the tokens; raises ValueError or IndexError."""
+    token = tokens.pop(0)
+    if depth > _DEEPEST:
+        raise ValueError(token)
+    if token == "[":
+        return [_parsed(tokens, depth + 1) for _item in _items(tokens, "]")]
+    if token == "{":
+        table: dict[str, Value] = {}
+        for _item in _items(tokens, "}"):
+            key, equals = tokens.pop(0).strip("\"'"), tokens.pop(0)
+            if equals != "=" or key in table or key in "[]{},=":
+                raise ValueError(key)
+            table[key] = _parsed(tokens, depth + 1)
+        return table
+    if re.fullmatch(_STRING, token):
+        return token[1:-1]
+    return token == "true" if token in ("true", "false") else int(token)
+
+
+def _items(tokens: list[str], end: str) -> Iterator[None]:
+    """Once for each item up to the end, which it takes off; a comma stands between two."""
+    while tokens[0] != end:
+        yield
+        if tokens[0] == ",":
+            tokens.pop(0)
+        elif tokens[0] != end:
+            raise ValueError(tokens[0])
+    tokens.pop(0)
 
 
 def _strings(path: str, value: Value) -> list[str]:
-    if not isinstance(value, list):
-        raise PortError(f"{path}: a list of registries is not a list")
-    return value
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise PortError(f"{path}: a list of registries is not a list of texts")
+    return [str(item) for item in value]

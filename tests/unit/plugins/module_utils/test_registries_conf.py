@@ -42,6 +42,17 @@ def test_an_array_over_several_lines() -> None:
     assert merge_registries([("main", text)]).unqualified_search == ["a", "b"]
 
 
+def test_inline_tables_as_owned_config_writes_them() -> None:
+    text = (
+        'registry = [{ prefix = "a.example", location = "a.example", blocked = true }, '
+        '{ prefix = "b", location = "b.example", insecure = true, '
+        'mirror = [{ location = "m", insecure = true }] }]\n'
+    )
+    assert merge_registries([("main", text)]).insecure == ["b.example", "m"]
+    later = 'registry = [\n  { prefix = "b", location = "b.example" },\n]\n'
+    assert merge_registries([("main", text), ("later", later)]).insecure == []
+
+
 def test_a_later_file_replaces() -> None:
     later = 'unqualified-search-registries = []\n[[registry]]\nprefix = "lab.example/team"\nlocation = "x"\n'
     registries = merge_registries([("main", MAIN), ("later", later)])
@@ -65,7 +76,13 @@ def test_the_first_version_of_the_format() -> None:
         'unqualified-search-registries = ["a\\u0041"]',
         'unqualified-search-registries = """a"""',
         "unqualified-search-registries = [1]",
-        'registry = [{location = "x", insecure = true}]',
+        'registry = [{location = "x", insecure = true]',
+        'registry = [{location = "x" insecure = true}]',
+        'registry = [{location = "x", location = "y"}]',
+        'registry = [{location "x"}]',
+        "registry = [5]",
+        "registry = [" * 20,
+        'unqualified-search-registries = ["a" "b"]',
         "[[registry]]\nlocation = 'a'\nlocation = 'b'",
         "nonsense",
         '"unterminated',

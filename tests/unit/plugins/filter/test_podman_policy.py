@@ -1,0 +1,374 @@
+"""The filters of the role podman_policy, over what five releases of Podman say of themselves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomllib
+from ansible.errors import AnsibleFilterError
+from ansible_collections.bulkhead.hardening.plugins.filter.podman_policy import (
+    podman_policy_files,
+    podman_policy_verdict,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_keys import check_key
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge import CurrentFile, Owner, decide
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._podman_policy import PROFILES
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import WantedKeys
+from hypothesis import given
+from hypothesis import strategies as st
+
+# `podman info --format json` of Debian's packages: 11, 12, 13, sid and experimental (6.1.1) of November 2026
+INFO = json.loads((Path(__file__).parents[2] / "fixtures" / "podman_info.json").read_text(encoding="utf-8"))
+DROP_IN = "/etc/containers/containers.conf.d/99-bulkhead.conf"
+REGISTRIES = "/etc/containers/registries.conf.d/99-bulkhead.conf"
+STORAGE = "/etc/containers/storage.conf"
+ALICE = {"name": "alice", "uid": 1000, "home": "/home/alice", "info": {}}
+OTHER = "/etc/containers/containers.conf.d/50-admin.conf"
+
+
+def _facts(version: str = "5.4.2", files: dict[str, str | None] | None = None, **more: Any) -> dict[str, Any]:
+    return {"info": INFO[version], "files": files or {}, **more}
+
+
+def _keys(policy: dict[str, Any], path: str) -> dict[str, Any]:
+    keys: dict[str, Any] = next(file["keys"] for file in policy["files"] if file["path"] == path)
+    return keys
+
+
+def _error(*arguments: Any, **options: Any) -> str:
+    with pytest.raises(AnsibleFilterError) as caught:
+        podman_policy_files(*arguments, **options)
+    return str(caught.value)
+
+
+def _written(facts: dict[str, Any], policy: dict[str, Any]) -> dict[str, Any]:
+    """The facts after owned_config has written the policy."""
+    files = dict(facts["files"])
+    for file in policy["files"]:
+        if file["keys"]:
+            text = files.get(file["path"])
+            plan = decide(
+                CurrentFile(file["path"], text, None if text is None else "0"),
+                WantedKeys.from_options(file["keys"], []),
+                owner=Owner("podman_policy", "podman_policy", "0"),
+                format_name="toml",
+            )
+            files[file["path"]] = plan.text
+    return {**facts, "files": files}
+
+
+def test_every_value_of_a_profile_is_in_the_table() -> None:
+    for profile in PROFILES.values():
+        for entry in profile:
+            assert check_key(entry.path, entry.value, "5.4.2") is None
+
+
+def test_baseline_on_a_fresh_host() -> None:
+    policy = podman_policy_files(_facts())
+    assert _keys(policy, DROP_IN) == {"containers": {"pids_limit": 2048, "log_size_max": 10485760}}
+    assert _keys(policy, REGISTRIES) == _keys(policy, STORAGE) == {}
+    assert policy["notices"] == []
+
+
+@pytest.mark.parametrize("version", INFO)
+@pytest.mark.parametrize("profile", ["none", "baseline", "strict"])
+def test_a_second_run_wants_the_same_and_all_of_it_wins(version: str, profile: str) -> None:
+    options: dict[str, Any] = {
+        "profile": profile,
+        "settings": {"containers": {"umask": "0027"}, "registries": {"blocked": ["bad.example"]}},
+        "users": {"alice": {"containers": {"pids_limit": 64}}},
+    }
+    facts = _facts(version, users=[ALICE])
+    policy = podman_policy_files(facts, **options)
+    after = _written(facts, policy)
+    assert podman_policy_files(after, **options)["files"] == policy["files"]
+    store = {
+        name: value for name, value in INFO[version]["store"].items() if name in ("configFile", "volumePath")
+    }
+    after["info"] = {"version": {"Version": version}, "store": store}
+    verdict = podman_policy_verdict(after, policy=policy)
+    assert {key["state"] for key in verdict["keys"]} == {"configured"}
+    assert verdict["holds"]
+
+
+def test_strict_where_no_release_has_a_default_says_so() -> None:
+    policy = podman_policy_files(_facts(), profile="strict")
+    assert any(notice.startswith("no_new_privileges: left out") for notice in policy["notices"])
+    assert _keys(policy, DROP_IN)["containers"]["default_ulimits"] == ["nofile=1024:1048576"]
+    assert _keys(policy, REGISTRIES) == {"short-name-mode": "enforcing"}
+
+
+@pytest.mark.parametrize(
+    ("line", "stays"),
+    [
+        ("pids_limit = 512", True),
+        ("pids_limit = 0", False),
+        ("pids_limit = -1", False),
+        ("pids_limit = 4096", False),
+        ('default_capabilities = ["CAP_CHOWN"]', True),
+        ('default_capabilities = ["CHOWN", "SYS_ADMIN"]', False),
+        ("privileged = true", False),
+        ("keyring = false", False),
+        ('seccomp_profile = "unconfined"', False),
+        ('seccomp_profile = "/etc/mine.json"', True),
+        ('ipcns = "host"', False),
+    ],
+)
+def test_nothing_of_somebody_else_is_loosened(line: str, *, stays: bool) -> None:
+    policy = podman_policy_files(_facts(files={OTHER: f"[containers]\n{line}\n"}))
+    name = line.split()[0]
+    assert (name not in _keys(policy, DROP_IN)["containers"]) is stays
+    assert any(OTHER in notice for notice in policy["notices"]) is stays
+
+
+@given(st.integers(min_value=-5, max_value=10000))
+def test_the_limit_of_processes_never_rises(limit: int) -> None:
+    facts = _facts(files={OTHER: f"[containers]\npids_limit = {limit}\n"})
+    policy = podman_policy_files(facts)
+    ours = _keys(policy, DROP_IN)["containers"].get("pids_limit", limit)
+    assert ours <= limit or limit <= 0
+
+
+def test_ulimits_of_others_come_along_because_a_list_replaces() -> None:
+    files = {OTHER: '[containers]\ndefault_ulimits = ["nproc=5:5", "nofile=9:-1"]\n'}
+    policy = podman_policy_files(_facts(files=files), profile="strict")
+    expected = ["nproc=5:5", "nofile=1024:1048576"]
+    assert _keys(policy, DROP_IN)["containers"]["default_ulimits"] == expected
+    files = {OTHER: '[containers]\ndefault_ulimits = ["nofile=9:99"]\n'}
+    assert (
+        "default_ulimits"
+        not in _keys(podman_policy_files(_facts(files=files), profile="strict"), DROP_IN)["containers"]
+    )
+
+
+def test_a_list_that_is_appended_is_read_as_one() -> None:
+    files = {
+        "/etc/containers/containers.conf": '[containers]\ndefault_capabilities = ["SYS_ADMIN"]\n',
+        OTHER: '[containers]\ndefault_capabilities = ["CHOWN", {append=true}]\n',
+    }
+    assert "default_capabilities" in _keys(podman_policy_files(_facts(files=files)), DROP_IN)["containers"]
+
+
+def test_a_new_storage_conf_stands_alone() -> None:
+    settings = {"storage": {"options": {"overlay": {"mountopt": "nodev,nosuid"}}}}
+    vendor = {"/usr/share/containers/storage.conf": '[storage.options]\nadditionalimagestores = ["/mnt"]\n'}
+    policy = podman_policy_files(_facts(files=vendor), settings=settings)
+    assert _keys(policy, STORAGE) == {
+        "storage": {
+            "driver": "overlay",
+            "graphroot": "/var/lib/containers/storage",
+            "runroot": "/run/containers/storage",
+            "options": {"additionalimagestores": ["/mnt"], "overlay": {"mountopt": "nodev,nosuid"}},
+        }
+    }
+    (file,) = [file for file in policy["files"] if file["path"] == STORAGE]
+    assert file["validate"] == []
+
+
+def test_where_storage_has_drop_ins_only_the_key_is_written() -> None:
+    settings = {"storage": {"options": {"overlay": {"mountopt": "nodev"}}}}
+    for version in ("5.8.6", "6.1.1"):
+        policy = podman_policy_files(_facts(version), settings=settings)
+        assert _keys(policy, "/etc/containers/storage.conf.d/99-bulkhead.conf") == settings
+        assert _keys(policy, STORAGE) == {}  # an older release's keys go back
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"storage": {"graphroot": "/data"}},
+            r"storage.graphroot: found '/data', accepted is '/var/lib/cont",
+        ),
+        ({"storage": {"driver": "vfs"}}, "storage.driver: found 'vfs', accepted is 'overlay'"),
+        (
+            {"engine": {"database_backend": "boltdb"}},
+            "accepted is 'sqlite', which the storage or the database",
+        ),
+        ({"engine": {"static_dir": "/x"}}, "what it is now is not known"),
+        ({"containers": {"userns": "auto"}}, "has no subordinate ids: no container would start"),
+        ({"containers": {"pids_limit": "x"}}, "containers.pids_limit: found 'x', accepted is a whole number"),
+        ({"nonsense": {}}, "accepted are objects named: containers, engine, network, storage, registries"),
+        ({"containers": 5}, "containers: found int"),
+        ({"registries": {"insecure": ["x"]}}, "registries: found insecure, accepted are: search,"),
+        ({"registries": {"search": ["https://x"]}}, "registries.search: found"),
+        ({"registries": {"blocked": ["x", "x"]}}, "found x twice"),
+        ({"registries": {"blocked": "x"}}, "accepted is a list"),
+        ({"registries": {"blocked": ["*.a/b"]}}, r"accepted is HOST\[:PORT\]\[/PATH\], or \*.DOMAIN"),
+        ({"registries": {"short_name_mode": "off"}}, "accepted is one of: enforcing, permissive, disabled"),
+        (
+            {"registries": {"mirrored": [{"prefix": "x", "mirrors": [{"location": "m", "insecure": True}]}]}},
+            "A mirror without verified TLS is not set up",
+        ),
+        (
+            {"registries": {"blocked": ["x"], "mirrored": [{"prefix": "y", "location": "x"}]}},
+            "with one location and one of them blocked",
+        ),
+        (
+            {
+                "registries": {
+                    "mirrored": [
+                        {
+                            "prefix": "x",
+                            "digest_only": True,
+                            "mirrors": [{"location": "m", "pull_from_mirror": "all"}],
+                        }
+                    ]
+                }
+            },
+            "found digest_only and pull_from_mirror",
+        ),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_changed(settings: dict[str, Any], message: str) -> None:
+    error = _error(_facts(auto_userns_ids=False), settings=settings)
+    assert error.startswith("podman_policy: nothing was changed, because of")
+    with pytest.raises(AnsibleFilterError, match=message):
+        podman_policy_files(_facts(auto_userns_ids=False), settings=settings)
+
+
+def test_all_problems_are_in_one_answer() -> None:
+    error = _error(
+        _facts(files={OTHER: "[", "/etc/containers/containers.conf": None}),
+        settings={"containers": {"umask": 5}},
+        users={"bob": {}},
+    )
+    assert error.count("\n- ") == 4
+    assert "it is not TOML" in error
+    assert "it could not be read" in error
+    assert "users: found bob" in error
+
+
+def test_what_a_release_does_not_know_is_left_out_with_a_notice() -> None:
+    settings = {
+        "containers": {"read_only": True},
+        "registries": {
+            "blocked": ["*.bad.example"],
+            "mirrored": [{"prefix": "x", "mirrors": [{"location": "m", "pull_from_mirror": "all"}]}],
+        },
+    }
+    policy = podman_policy_files(_facts("3.0.1"), profile="none", settings=settings)
+    assert _keys(policy, "/etc/containers/containers.conf") == {}
+    assert _keys(policy, REGISTRIES) == {
+        "registry": [{"prefix": "x", "location": "x", "mirror": [{"location": "m"}]}]
+    }
+    assert [notice.split(": left out")[0] for notice in policy["notices"]] == [
+        "containers.read_only",
+        "registries.blocked: *.bad.example",
+        "registries.mirrored: x: pull_from_mirror",
+    ]
+
+
+def test_podman_6_refuses_the_old_registries_conf() -> None:
+    files = {"/etc/containers/registries.conf": "[registries.search]\nregistries = ['a']\n"}
+    assert "version 1 of its format" in _error(_facts("6.1.1", files))
+    assert podman_policy_files(_facts("5.4.2", files))["notices"] == []
+
+
+def test_a_registry_without_verified_tls_is_named_and_strict_takes_it_away() -> None:
+    text = (
+        '[[registry]]\nprefix = "lab/x"\nlocation = "lab:5000"\ninsecure = true\n'
+        '[[registry.mirror]]\nlocation = "m"\ninsecure = true\n'
+    )
+    facts = _facts(files={"/etc/containers/registries.conf": text})
+    policy = podman_policy_files(facts)
+    assert "lets lab/x be spoken to without verified TLS" in policy["notices"][0]
+    assert _keys(policy, REGISTRIES) == {}
+    assert _keys(podman_policy_files(facts, profile="strict"), REGISTRIES)["registry"] == [
+        {"prefix": "lab/x", "location": "lab:5000", "mirror": [{"location": "m"}], "insecure": False}
+    ]
+
+
+def test_a_user_s_broken_file_does_not_stop_the_host() -> None:
+    path = "/home/alice/.config/containers/containers.conf"
+    facts = _facts(files={path: "["}, users=[ALICE])
+    policy = podman_policy_files(facts)
+    assert policy["notices"] == [f"users.alice: {path}: it is not TOML, and it may override the policy."]
+    verdict = podman_policy_verdict(_written(facts, policy), policy=policy)
+    states = {(key["account"], key["state"]) for key in verdict["keys"]}
+    assert states == {("root", "configured"), ("alice", "unknown")}
+    assert not verdict["holds"]
+
+
+def test_the_file_of_a_user_that_overrides_is_named() -> None:
+    path = "/home/alice/.config/containers/containers.conf"
+    facts = _facts(files={path: "[containers]\npids_limit = 0\n"}, users=[ALICE])
+    policy = podman_policy_files(facts)
+    verdict = podman_policy_verdict(_written(facts, policy), policy=policy)
+    (found,) = [key for key in verdict["keys"] if key["state"] == "overridden"]
+    assert found == {
+        "account": "alice",
+        "key": "containers.pids_limit",
+        "state": "overridden",
+        "found": 0,
+        "by": path,
+    }
+
+
+def test_a_user_s_registries_conf_hides_the_host_s() -> None:
+    path = "/home/alice/.config/containers/registries.conf"
+    facts = _facts(files={path: ""}, users=[ALICE])
+    policy = podman_policy_files(facts, settings={"registries": {"blocked": ["docker.io"]}})
+    keys = podman_policy_verdict(_written(facts, policy), policy=policy)["keys"]
+    states = {(key["account"], key["by"]) for key in keys if key["key"] == "registry[docker.io]"}
+    assert states == {("root", "the files"), ("alice", path)}
+
+
+CAPABILITIES = {"containers": {"default_capabilities": ["CHOWN", "KILL"]}}
+
+
+def _state(key: str, info: dict[str, Any], settings: dict[str, Any], *containers: dict[str, Any]) -> Any:
+    facts = _facts()
+    policy = podman_policy_files(facts, settings=settings)
+    after = {**_written(facts, policy), "info": {**INFO["5.4.2"], **info}}
+    keys = podman_policy_verdict(after, policy=policy, containers=containers)["keys"]
+    return next((entry["state"], entry["by"]) for entry in keys if entry["key"] == key)
+
+
+def test_podman_info_is_the_witness() -> None:
+    key = "containers.default_capabilities"
+    shown = {"host": {"security": {"capabilities": "CAP_KILL,CAP_CHOWN"}}}
+    assert _state(key, shown, CAPABILITIES) == ("in_force", "podman info")
+    assert _state(key, {}, CAPABILITIES) == ("failed", "podman info")
+
+
+def test_a_started_container_is_the_witness() -> None:
+    key, none = "containers.pids_limit", {"host": {}}
+    probe = {"name": "probe", "probe": True, "pids_max": "2048"}
+    assert _state(key, none, {}, probe) == ("in_force", "the container probe")
+    assert _state(key, none, {}, {**probe, "pids_max": "max"}) == ("failed", "the container probe")
+    old = {"name": "web", "probe": False, "pids_max": "max"}
+    assert _state(key, none, {}, probe, old) == ("pending", "made before, or with options of their own: web")
+    assert _state(key, none, {}, {**old, "pids_max": "100"}) == ("configured", "the files")
+    caps = {"name": "probe", "probe": True, "CapBnd": "0000000000000021"}  # CHOWN, KILL
+    assert _state("containers.default_capabilities", none, CAPABILITIES, caps) == (
+        "in_force",
+        "the container probe",
+    )
+    assert _state("containers.default_capabilities", none, CAPABILITIES, {**caps, "CapBnd": "a80425fb"}) == (
+        "failed",
+        "the container probe",
+    )
+
+
+def test_check_mode_runs_no_podman() -> None:
+    policy = podman_policy_files(_facts(), check_mode=True)
+    assert all(file["validate"] == [] for file in policy["files"])
+    real = podman_policy_files(_facts())
+    assert real["files"][0]["validate"] == ["env", "CONTAINERS_CONF=%s", "podman", "info"]
+
+
+def test_a_host_without_an_answer_and_an_unknown_profile_are_refused() -> None:
+    assert "found no version" in _error({})
+    assert "accepted are: none, baseline, strict" in _error(_facts(), profile="paranoid")
+
+
+def test_the_written_files_are_toml_that_says_what_was_wanted() -> None:
+    settings = {"registries": {"search": ["a.example"], "blocked": ["b.example"]}}
+    facts = _facts()
+    policy = podman_policy_files(facts, settings=settings)
+    text = _written(facts, policy)["files"][REGISTRIES]
+    assert tomllib.loads(text) == _keys(policy, REGISTRIES)
