@@ -244,7 +244,7 @@ def test_a_network_that_is_cut(machine: Machine, operator: Operator) -> None:
         wait_until_changed(machine, run)
         machine.run(f"(sleep 1; {cut}; sleep 120; {mend}) >/dev/null 2>&1 &\n")
         time.sleep(100)
-    machine.run("true\n", limit=120)
+    machine.wait_for_ssh()
     wait_for_engine(machine)
     assert_same(before, look(machine))
     manifests = machine.run(f"cat {STATE}/checkpoints/*/manifest.json\n")
