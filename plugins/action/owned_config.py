@@ -85,6 +85,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             ],
             "validate": options["validate"],
             "state_directory": options["state_directory"],
+            "checkpoint": options["checkpoint"],
             "phase": phase,
             **further,
         }

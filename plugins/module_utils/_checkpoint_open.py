@@ -40,6 +40,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_tra
 from ansible_collections.bulkhead.hardening.plugins.module_utils._dead_man_program import write_program
 from ansible_collections.bulkhead.hardening.plugins.module_utils._dead_man_timer import arm, disarm
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import DockerService
+from ansible_collections.bulkhead.hardening.plugins.module_utils._run_fence import open_fence
 
 __all__ = ["OpenRequest", "engines_there", "open_checkpoint"]
 
@@ -80,6 +81,8 @@ def open_checkpoint(
         own = _own(transaction)
         recovered = None if own else _recover(transaction, request)
         adopted = own or (_adoptable(transaction) if request.interrupted == "resume" else None)
+        if adopted is not None and not own:
+            open_fence(adopted.id, transaction.state_directory)
         checkpoint = _taken(transaction, request, adopted)
         return {
             "changed": recovered is not None,

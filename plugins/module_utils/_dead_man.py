@@ -26,6 +26,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_tra
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._run_fence import close_fence
 from ansible_collections.bulkhead.hardening.plugins.module_utils._run_lock import Claim, Holder
 
 __all__ = ["main", "restore_unconfirmed"]
@@ -37,7 +38,8 @@ PAUSE_SECONDS = 20.0
 def restore_unconfirmed(system: System, state_directory: str, identifier: str) -> Optional[dict[str, object]]:
     """Restore the checkpoint if it is still open, None if it is not.
 
-    Takes the lock away from the run, which finds at its commit that the host restored itself.
+    Takes the lock away from the run, which finds at its next change, or at its commit, that the host restored
+    itself.
 
     :raises BulkheadError: the host does not come back to what it should be
     """
@@ -45,7 +47,7 @@ def restore_unconfirmed(system: System, state_directory: str, identifier: str) -
     store = transaction.store
     if store.load(identifier).status != "open":
         return None
-    with transaction.locked(keep=False):
+    with close_fence(identifier, state_directory), transaction.locked(keep=False):
         # Between the look and the lock the run may have committed.
         left = [checkpoint for checkpoint in open_ones(store) if checkpoint.id == identifier]
         if begun(store):

@@ -102,6 +102,14 @@ options:
     description: Seconds to wait for the daemon after a reload or a restart.
     type: int
     default: 120
+  checkpoint:
+    description:
+      - The open checkpoint of the run that this change belongs to, C(checkpoint_opened.id) of the role
+        C(checkpoint).
+      - Once the host has restored that by itself, because the run did not confirm in time, nothing is changed
+        any more.
+    type: str
+    version_added: "0.2.0"
 attributes:
   check_mode:
     description: Predicts what a real run does.
@@ -220,6 +228,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_userns_
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._run_fence import changing
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "keys": {
@@ -244,6 +253,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "units_owned": {"type": "bool", "default": False},
     "socket": {"type": "path", "default": "/run/docker.sock"},
     "timeout": {"type": "int", "default": 120},
+    "checkpoint": {"type": "str"},
 }
 # Steps that only look or wait are not named among the actions.
 _ACTIONS = ("daemon_reload", "reload", "stop_containers", "restart", "start_containers")
@@ -371,7 +381,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     }
     if not actions or module.check_mode:
         return {**outcome, "containers": survivors(before, before, service)}
-    act(service, activation)
+    with changing(options["checkpoint"]):
+        act(service, activation)
     return {**outcome, "containers": check(service, before, activation)}
 
 

@@ -86,6 +86,13 @@ options:
     type: list
     elements: str
     default: []
+  checkpoint:
+    description:
+      - The open checkpoint of the run that this change belongs to, C(checkpoint_opened.id) of the role
+        C(checkpoint).
+      - Once the host has restored that by itself, because the run did not confirm in time, nothing is changed
+        any more.
+    type: str
 attributes:
   check_mode:
     description: Predicts what a real run does.
@@ -151,6 +158,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_host im
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_host_port import DockerHost
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._run_fence import changing
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "permissions": {
@@ -180,6 +188,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "needrestart": {"type": "str", "choices": ["deferred", "left_alone"], "default": "left_alone"},
     "unattended_upgrades": {"type": "str", "choices": ["excluded", "left_alone"], "default": "left_alone"},
     "reload_units": {"type": "list", "elements": "str", "default": []},
+    "checkpoint": {"type": "str"},
 }
 
 RULES_MODE = 0o640
@@ -330,7 +339,8 @@ def run(module: AnsibleModule, host: DockerHost) -> dict[str, Any]:
         "diff": {"before": _text(before), "after": _text(after)},
     }
     if outcome["changed"] and not module.check_mode:
-        act(host, plan, module.params["group"])
+        with changing(module.params["checkpoint"]):
+            act(host, plan, module.params["group"])
         verify(host, plan, module.params["group"])
     return outcome
 

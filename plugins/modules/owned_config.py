@@ -133,6 +133,14 @@ options:
     type: list
     elements: str
     default: []
+  checkpoint:
+    description:
+      - The open checkpoint of the run that this change belongs to, C(checkpoint_opened.id) of the role
+        C(checkpoint).
+      - Once the host has restored that by itself, because the run did not confirm in time, nothing is changed
+        any more.
+    type: str
+    version_added: "0.2.0"
   state_directory:
     description: Directory of the ledger, made with mode 0700.
     type: path
@@ -275,6 +283,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._owned_files im
     write_files,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._run_fence import changing
 from ansible_collections.bulkhead.hardening.plugins.module_utils._sealed import new_key, seal
 
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -319,6 +328,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     },
     "validate": {"type": "list", "elements": "str", "default": []},
     "state_directory": {"type": "path", "default": "/var/lib/bulkhead"},
+    "checkpoint": {"type": "str"},
     "phase": {"type": "str", "choices": ["read", "validate", "write"], "default": "read"},
     # Whole contents of files: kept out of the host's log.
     "plan": {"type": "str", "no_log": True},
@@ -370,7 +380,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if module.params["phase"] == "validate" or module.check_mode:
         validate_texts(_texts(plan), validator)
         return {"changed": False}
-    return write(store, plan, validator)
+    with changing(module.params["checkpoint"], module.params["state_directory"]):
+        return write(store, plan, validator)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,12 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._dead_man_progr
     write_program,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import Completed
+from ansible_collections.bulkhead.hardening.plugins.module_utils._run_fence import (
+    FenceError,
+    changing,
+    close_fence,
+    open_fence,
+)
 from unit.checkpoint_host import CheckpointHost
 
 
@@ -184,3 +191,58 @@ def test_a_host_without_systemd_is_told_before_anything_changes(host: Checkpoint
 def test_it_refuses_other_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     assert _dead_man.main(["/state"]) == 2
     assert "accepted are STATE_DIRECTORY and CHECKPOINT" in capsys.readouterr().err
+
+
+def test_after_it_fired_the_run_changes_nothing_any_more(host: CheckpointHost, tmp_path: Path) -> None:
+    identifier = host.open()["id"]
+    with changing(identifier, str(host.state)):
+        pass
+    program = tmp_path / "deadman.pyz"
+    write_program(str(program))
+    assert _fire(host, program, identifier).returncode == 0
+    with (
+        pytest.raises(FenceError, match=rf"restores checkpoint {identifier} by itself .*Nothing was changed"),
+        changing(identifier, str(host.state)),
+    ):
+        raise AssertionError("the run went on")
+
+
+def test_it_waits_for_a_change_that_is_being_made(host: CheckpointHost, tmp_path: Path) -> None:
+    before = host.content()
+    identifier = host.open()["id"]
+    program = tmp_path / "deadman.pyz"
+    write_program(str(program))
+    with ThreadPoolExecutor() as pool, changing(identifier, str(host.state)):
+        fired = pool.submit(_fire, host, program, identifier)
+        closed = host.state / "checkpoints" / identifier / "undone"
+        while not closed.exists():
+            time.sleep(0.01)
+        time.sleep(0.5)
+        assert not fired.done()
+        host.write("a.json", "{}")  # the last that the run does
+    assert fired.result().returncode == 0
+    assert host.content() == before
+
+
+def test_a_change_without_a_checkpoint_needs_no_fence(host: CheckpointHost) -> None:
+    with changing(None, str(host.state)), changing("", str(host.state)):
+        host.write("a.json", "{}")
+    assert host.path("a.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("../x", "accepted is an id"), ("20260101T000000Z-abcd", "none of that name")]
+)
+def test_a_checkpoint_that_is_not_there_is_named(host: CheckpointHost, name: str, reason: str) -> None:
+    host.open()
+    with pytest.raises(FenceError, match=reason), changing(name, str(host.state)):
+        raise AssertionError("the run went on")
+
+
+def test_a_resumed_run_may_change_things_again(host: CheckpointHost) -> None:
+    identifier = host.open()["id"]
+    with close_fence(identifier, str(host.state)):
+        pass
+    open_fence(identifier, str(host.state))
+    with changing(identifier, str(host.state)):
+        host.write("a.json", "{}")

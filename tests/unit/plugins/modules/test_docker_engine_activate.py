@@ -309,6 +309,7 @@ class ScriptedModule:
             "units_owned": False,
             "socket": "/none",
             "timeout": 1,
+            "checkpoint": None,
             **options,
         }
 

@@ -96,6 +96,7 @@ def _run(system: FakeSystem, *, check: bool = False, **options: Any) -> dict[str
         "needrestart": "left_alone",
         "unattended_upgrades": "left_alone",
         "reload_units": [],
+        "checkpoint": None,
         **options,
     }
     module: Any = SimpleNamespace(params=params, check_mode=check)
