@@ -41,7 +41,7 @@ test-all: LAB_OPTIONS := --all-platforms
 test test-all: tools lab-packages browser-packages lint
 	@mkdir -p $(BESIDE:%/beside.log=%)
 	@echo "beside the machines: sanity and the tests without machines, see $(BESIDE)"
-	@nice make --no-print-directory sanity unit-newest without-machines >$(BESIDE) 2>&1 & beside=$$!; \
+	@nice make --no-print-directory --keep-going sanity unit-newest without-machines >$(BESIDE) 2>&1 & beside=$$!; \
 	python -m pytest -m lab --durations 12 $(LAB_OPTIONS); machines=$$?; \
 	wait $$beside; beside=$$?; cat $(BESIDE); \
 	echo "exit status: with machines $$machines, without $$beside"; test $$machines -eq 0 -a $$beside -eq 0

@@ -353,7 +353,7 @@ def check_key(path: Sequence[str], value: Any, version: str) -> Optional[str]:
     matches, wanted = _KINDS[row.kind]
     if not matches(value):
         return f"{row.dotted}: found {_shown(value)}, accepted is {wanted}."
-    gone = _REMOVED_CHOICES.get(row.path, {}).get(str(value).split(":")[0])
+    gone = _REMOVED_CHOICES.get(row.path, {}).get(str(value).partition(":")[0])
     if gone is not None and parse_podman_version(version) >= parse_podman_version(gone):
         return f"{row.dotted}: found {_shown(value)}, which Podman {gone} removed; installed is {version}."
     return None
