@@ -204,6 +204,7 @@ containers:
 
 from calendar import timegm
 from collections.abc import Collection
+from dataclasses import replace
 from time import strptime
 from typing import Any, Callable, Optional
 
@@ -355,6 +356,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     system = System()
     service = DockerService(system, socket=options["socket"], timeout=options["timeout"])
     before = service.state()
+    # In check mode nothing is written that systemd could call newer.
+    before = replace(before, needs_daemon_reload=before.needs_daemon_reload or options["units_changed"])
     keys = [written_key(option) for option in options["keys"]]
     keys += unit_key(service, changed=options["units_changed"], owned=options["units_owned"])
     activation = decide(

@@ -8,6 +8,7 @@ The decision is the same function that the module docker_engine_activate calls o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -59,10 +60,12 @@ def engine_plan(
         )
         for key in activation_keys(docker, wanted, configured)
     ]
+    state = engine_state(posture)
     if units_changed(configured):
         keys.append(WrittenKey(UNIT_KEY, None, in_force=False, differs=True))
+        state = replace(state, needs_daemon_reload=True)
     activation = decide(
-        engine_state(posture),
+        state,
         keys,
         live_restore_wanted=live_restore_configured(docker, wanted, configured),
         allow=allow,

@@ -349,7 +349,8 @@ class _Draft:
 
     def _fits(self, path: KeyPath, value: Any) -> bool:
         """Whether the host can have a value that is right in itself."""
-        if path == ("containers", "userns") and str(value).partition(":")[0] == "auto" and self.account.uid == 0:
+        mode = str(value).partition(":")[0]
+        if path == ("containers", "userns") and mode == "auto" and self.account.uid == 0:
             if self.state.auto_userns_ids is False:
                 self.problems.append(
                     f"{self.where}containers.userns: found {value!r}, and the user containers (or "

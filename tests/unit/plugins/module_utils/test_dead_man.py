@@ -201,7 +201,7 @@ def test_after_it_fired_the_run_changes_nothing_any_more(host: CheckpointHost, t
     write_program(str(program))
     assert _fire(host, program, identifier).returncode == 0
     with (
-        pytest.raises(FenceError, match=rf"restores checkpoint {identifier} by itself, .*Nothing was changed"),
+        pytest.raises(FenceError, match=rf"checkpoint {identifier} by itself, .*Nothing was changed"),
         changing(identifier, str(host.state)),
     ):
         raise AssertionError("the run went on")

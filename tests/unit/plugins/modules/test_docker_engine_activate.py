@@ -345,10 +345,10 @@ def test_what_is_pending_only_changes_nothing(service: ScriptedService) -> None:
     assert (outcome["changed"], outcome["actions"], service.steps) == (False, [], [])
 
 
-def test_a_changed_unit_is_a_key_of_its_own(service: ScriptedService) -> None:
+def test_a_changed_unit_is_a_key_of_its_own_that_systemd_has_to_read(service: ScriptedService) -> None:
     outcome = _run(ScriptedModule(units_changed=True, check_mode=True))
     assert outcome["settled"] == ["docker.service"]
-    assert outcome["actions"] == ["restart"]
+    assert outcome["actions"] == ["daemon_reload", "restart"]
 
 
 @pytest.mark.parametrize(
