@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_keys import parse_podman_version
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import parse_version
 
 __all__ = ["DROP_IN", "ETC", "FILES", "ROOT", "USER_DROP_IN", "USR", "Account", "Reader"]
 
@@ -63,7 +63,7 @@ class Reader:
     storage_drop_ins: bool
 
     def _since(self, *release: int) -> bool:
-        return parse_podman_version(self.version) >= release
+        return parse_version(self.version) >= release
 
     def pooled(self, file: str) -> bool:
         """Whether drop-ins of all places are pooled by their names."""

@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple, Optional
 
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import parse_version
 from ansible_collections.bulkhead.hardening.plugins.module_utils._proc_status import capability_names
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
     "NEW_CONTAINERS",
     "PodmanKey",
     "check_key",
-    "parse_podman_version",
     "unknown_to",
 ]
 
@@ -62,17 +62,6 @@ class PodmanKey(NamedTuple):
     @property
     def dotted(self) -> str:
         return ".".join(self.path)
-
-
-def parse_podman_version(text: str) -> tuple[int, ...]:
-    """``5.4.2`` or ``6.0.0-rc1`` -> ``(5, 4, 2)``; only the leading numbers count.
-
-    :raises ValueError: when the text does not begin with a number
-    """
-    match = re.match(r"\d+(?:\.\d+)*", text)
-    if match is None:
-        raise ValueError(f"{text!r} is not a version")
-    return tuple(int(part) for part in match.group().split("."))
 
 
 _CAPABILITY_NAMES = frozenset(name[len("CAP_") :] for name in capability_names((1 << 41) - 1))
@@ -331,10 +320,10 @@ _REMOVED_CHOICES: dict[KeyPath, dict[str, str]] = {
 
 def unknown_to(version: str, row: PodmanKey) -> Optional[str]:
     """Why Podman of this version does not know the key, or ``None``."""
-    engine = parse_podman_version(version)
-    if row.since is not None and engine < parse_podman_version(row.since):
+    engine = parse_version(version)
+    if row.since is not None and engine < parse_version(row.since):
         return f"Podman {version} does not know it ({row.since} does)"
-    if row.until is not None and engine >= parse_podman_version(row.until):
+    if row.until is not None and engine >= parse_version(row.until):
         return f"Podman {row.until} removed it, and {version} is installed"
     return None
 
@@ -354,7 +343,7 @@ def check_key(path: Sequence[str], value: Any, version: str) -> Optional[str]:
     if not matches(value):
         return f"{row.dotted}: found {_shown(value)}, accepted is {wanted}."
     gone = _REMOVED_CHOICES.get(row.path, {}).get(str(value).partition(":")[0])
-    if gone is not None and parse_podman_version(version) >= parse_podman_version(gone):
+    if gone is not None and parse_version(version) >= parse_version(gone):
         return f"{row.dotted}: found {_shown(value)}, which Podman {gone} removed; installed is {version}."
     return None
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import parse_version
 from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_files import (
     DROP_IN,
     ETC,
@@ -26,7 +27,6 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_keys im
     MOVES_DATA,
     PODMAN_KEYS,
     check_key,
-    parse_podman_version,
     unknown_to,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._sensitive import without_credentials
@@ -272,7 +272,7 @@ class _Draft:
         Podman 3.0.1 takes no notice of CONTAINERS_REGISTRIES_CONF (tried); 4.3.1 does.
         """
         variable = {"containers": "CONTAINERS_CONF", "registries": "CONTAINERS_REGISTRIES_CONF"}.get(file)
-        old = parse_podman_version(self.state.version) < (4, 3)
+        old = parse_version(self.state.version) < (4, 3)
         if variable is None or (file == "registries" and old):
             return []
         return ["env", f"{variable}=%s", "podman", "info"]
@@ -298,7 +298,7 @@ class _Draft:
         main = f"{ETC}/registries.conf"
         document = self.state.document(main) if main in self.state.files else {}
         old = isinstance(document, Mapping) and isinstance(document.get("registries"), Mapping)
-        if old and self.account.uid == 0 and parse_podman_version(self.state.version) >= (6,):
+        if old and self.account.uid == 0 and parse_version(self.state.version) >= (6,):
             self.problems.append(
                 f"{main}: found version 1 of its format ([registries.search]), accepted by Podman "
                 f"{self.state.version} is version 2."

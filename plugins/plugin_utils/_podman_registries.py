@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import parse_version
 from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_keys import (
     check_key,
-    parse_podman_version,
 )
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._podman_state import Effective
 
@@ -141,7 +141,7 @@ def _mirror(
         )
     if entry.get("digest_only"):
         made.problems.append(f"{where}: found digest_only and pull_from_mirror, accepted is one of them.")
-    if parse_podman_version(version) < (4, 3):
+    if parse_version(version) < (4, 3):
         made.notices.append(f"{where}: pull_from_mirror: left out: Podman {version} does not know it.")
         return [{"location": location}]
     return [{"location": location, "pull-from-mirror": pulls}]
@@ -153,7 +153,7 @@ def _add(
     """Add a table; Podman wants a location in each but those whose prefix is a wildcard."""
     prefix = table["prefix"]
     if _matches(_WILDCARD, prefix):
-        if parse_podman_version(version) < (4, 3):
+        if parse_version(version) < (4, 3):
             made.notices.append(
                 f"registries.{member}: {prefix}: left out: Podman {version} has no wildcards."
             )

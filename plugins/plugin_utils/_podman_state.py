@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import tomllib
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import parse_version
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_files import ROOT, Account, Reader
-from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_keys import parse_podman_version
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import KeyPath, leaves
 
 __all__ = ["Effective", "Found", "PodmanPolicyError", "PodmanState"]
@@ -74,7 +74,7 @@ class PodmanState:
         info = facts.get("info") or {}
         version = str(facts.get("version") or info.get("version", {}).get("Version", ""))
         try:
-            pooled = parse_podman_version(version) >= (6,)
+            pooled = parse_version(version) >= (6,)
         except ValueError as error:
             raise PodmanPolicyError(
                 f"podman: found no version ({version!r}), accepted is the answer of podman info. "

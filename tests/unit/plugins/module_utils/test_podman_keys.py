@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import parse_version
 from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_keys import (
     PODMAN_KEYS,
     check_key,
-    parse_podman_version,
     unknown_to,
 )
 
@@ -104,4 +104,4 @@ def test_what_podman_6_removed_is_refused_there() -> None:
 
 def test_a_version_begins_with_a_number() -> None:
     with pytest.raises(ValueError, match="is not a version"):
-        parse_podman_version("podman")
+        parse_version("podman")

@@ -253,7 +253,7 @@ mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /usr/local/lib
 mkdir /run/sysctl.d /usr/local/lib/sysctl.d
 for each in etc run usr/local/lib usr/lib; do mount --bind "$1/$each/sysctl.d" "/$each/sysctl.d"; done
-SYSTEMD_LOG_LEVEL=emerg "$2" || true
+SYSTEMD_LOG_LEVEL=emerg "$2" || true  # it fails where a key is not there; what it wrote is compared
 """
 
 

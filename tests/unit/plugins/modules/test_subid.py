@@ -501,7 +501,7 @@ open("/etc/subgid.lock", "w").write("1\\0")
 try:
     allocate("bh-system", lock_timeout=0)
     said = ""
-except Exception as error:
+except Exception as error:  # its text is what is asserted
     said = str(error)
 print(json.dumps([waited, ended, said, open("/etc/subuid").read()]))
 """
