@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import Managed
 
 ROLES = Path(__file__).parents[3] / "roles"
@@ -57,3 +59,22 @@ def test_the_readme_s_table_agrees() -> None:
 @pytest.mark.parametrize("path", sorted(ROLES.glob("*/vars/managed.yml")), ids=lambda path: path.parts[-3])
 def test_what_a_role_manages_can_be_taken(path: Path) -> None:
     assert Managed.merged([yaml.safe_load(path.read_text(encoding="utf-8"))["managed"]]).files
+
+
+@pytest.mark.parametrize("end", ["commit", "restore"])
+def test_a_role_that_comes_after_the_run_names_no_checkpoint(end: str) -> None:
+    last = _yaml(f"tasks/{end}.yml")[-1]["ansible.builtin.set_fact"]["checkpoint_opened"]
+    in_the_run = {"checkpoint_opened": {"id": "20261125T050000Z-0a1b", "engines": ["docker"]}, "omit": "OMITTED"}
+    after = {**in_the_run, "checkpoint_opened": _rendered(last, in_the_run)}
+    told = [
+        option
+        for path in ROLES.glob("*/tasks/*.yml")
+        for option in re.findall(r'^ +checkpoint: "(.+)"$', path.read_text(encoding="utf-8"), re.M)
+    ]
+    assert told
+    assert {_rendered(option, in_the_run) for option in told} == {"20261125T050000Z-0a1b"}
+    assert {_rendered(option, after) for option in told} == {"OMITTED"}
+
+
+def _rendered(expression: str, variables: dict[str, Any]) -> Any:
+    return Templar(loader=DataLoader(), variables=variables).template(trust_as_template(expression))
