@@ -64,7 +64,8 @@ def test_what_a_role_manages_can_be_taken(path: Path) -> None:
 @pytest.mark.parametrize("end", ["commit", "restore"])
 def test_a_role_that_comes_after_the_run_names_no_checkpoint(end: str) -> None:
     last = _yaml(f"tasks/{end}.yml")[-1]["ansible.builtin.set_fact"]["checkpoint_opened"]
-    in_the_run = {"checkpoint_opened": {"id": "20261125T050000Z-0a1b", "engines": ["docker"]}, "omit": "OMITTED"}
+    opened = {"id": "20261125T050000Z-0a1b", "engines": ["docker"]}
+    in_the_run = {"checkpoint_opened": opened, "omit": "OMITTED"}
     after = {**in_the_run, "checkpoint_opened": _rendered(last, in_the_run)}
     told = [
         option
