@@ -50,17 +50,19 @@ def run_command(
     environment: Optional[Mapping[str, str]] = None,
     uid: Optional[int] = None,
     gid: Optional[int] = None,
+    stdin: Optional[int] = None,
 ) -> Completed:
-    """Run a command in a session of its own, in `/`, without input, its environment clean plus `environment`.
+    """Run a command in a session of its own, in `/`, its environment clean plus `environment`.
 
-    `uid` and `gid` drop to that user, without supplementary groups. Raises `PortError` when it cannot be
-    started, writes more than `output_limit` bytes or has not ended after `timeout` seconds (its process
-    group is killed then). An exit status other than 0 is a result, not an error.
+    `stdin` is a descriptor that it may read; without one it has no input. `uid` and `gid` drop to that user,
+    without supplementary groups. Raises `PortError` when it cannot be started, writes more than
+    `output_limit` bytes or has not ended after `timeout` seconds (its process group is killed then). An exit
+    status other than 0 is a result, not an error.
     """
     try:
         process = subprocess.Popen(
             list(argv),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd="/",

@@ -262,6 +262,14 @@ class System:
             except KeyError as error:
                 raise NotThere(f"user {uid}: no such account") from error
 
+    def account_named(self, name: str) -> pwd.struct_passwd:
+        """The account's record by its name; raises `NotThere` when there is none."""
+        with time_limit(READ_SECONDS, f"looking up user {name}"):
+            try:
+                return pwd.getpwnam(name)
+            except (KeyError, ValueError) as error:
+                raise NotThere(f"user {name}: no such account") from error
+
     def group(self, name: str) -> grp.struct_group:
         """The group's record; raises `NotThere` when there is none."""
         with time_limit(READ_SECONDS, f"looking up group {name}"):
@@ -289,10 +297,17 @@ class System:
         environment: Optional[Mapping[str, str]] = None,
         uid: Optional[int] = None,
         gid: Optional[int] = None,
+        stdin: Optional[int] = None,
     ) -> Completed:
         """Run a command; see `run_command` for the limits and the errors."""
         return run_command(
-            argv, timeout=timeout, output_limit=output_limit, environment=environment, uid=uid, gid=gid
+            argv,
+            timeout=timeout,
+            output_limit=output_limit,
+            environment=environment,
+            uid=uid,
+            gid=gid,
+            stdin=stdin,
         )
 
     def _local(self, path: str) -> str:

@@ -81,6 +81,12 @@ class FakeSystem(System):
             raise NotThere(f"user {uid}: no such account")
         return self.accounts[uid]
 
+    def account_named(self, name: str) -> pwd.struct_passwd:
+        found = [account for account in self.accounts.values() if account.pw_name == name]
+        if not found:
+            raise NotThere(f"user {name}: no such account")
+        return found[0]
+
     def group(self, name: str) -> grp.struct_group:
         if name not in self.groups:
             raise NotThere(f"group {name}: no such group")
@@ -95,6 +101,7 @@ class FakeSystem(System):
         environment: Mapping[str, str] | None = None,
         uid: int | None = None,
         gid: int | None = None,
+        stdin: int | None = None,
     ) -> Completed:
         command = tuple(argv)
         self.ran.append(command)

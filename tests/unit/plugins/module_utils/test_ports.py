@@ -148,6 +148,13 @@ def test_a_command_runs_clean(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (failed.returncode, failed.stdout, failed.stderr) == (3, "", "no\n")
 
 
+def test_a_command_reads_only_what_it_is_given(tmp_path: Path) -> None:
+    (tmp_path / "input").write_text("given")
+    with (tmp_path / "input").open("rb") as stream:
+        assert System().run(["cat"], stdin=stream.fileno()).stdout == "given"
+    assert System().run(["cat"]).stdout == ""
+
+
 def test_a_command_that_is_not_there() -> None:
     with pytest.raises(NotThere, match="no-such-program: No such file or directory"):
         System().run(["no-such-program"])
