@@ -50,8 +50,8 @@ options:
     default: 64
   pids:
     description:
-      - Processes that the container may have. 0 gives no option, so that the limits in RV(proofs[].facts) have
-        the engine's own default.
+      - Processes that the container may have. 0 gives no option, so that the limits in RV(proofs[].facts)
+        have the engine's own default.
     type: int
     default: 32
 attributes:
