@@ -85,7 +85,9 @@ class Proving:
             self._trial.limits.controllers()
         )
         if before is None and self._trial.engine == "docker":
-            before = self._no_daemon()
+            before = self._session.without_socket(
+                "docker.sock", "no rootless Docker daemon of this user runs"
+            )
         if before is not None:
             return before
         try:
@@ -94,19 +96,6 @@ class Proving:
             return printable(str(error))
         finally:
             self._remove()
-
-    def _no_daemon(self) -> Optional[str]:
-        """Why there is no rootless daemon of this user's to ask."""
-        path = f"{self._session.runtime_directory}/docker.sock"
-        try:
-            facts = self._system.stat(path, follow=False)
-        except NotThere:
-            return f"{path} is not there: no rootless Docker daemon of this user runs"
-        except PortError as error:
-            return str(error)
-        if facts.type != "socket" or facts.uid != self._uid:
-            return f"{path} is no socket of this user's (found: a {facts.type} of user {facts.uid})"
-        return None
 
     def _tried(self) -> Optional[str]:
         trial = self._trial

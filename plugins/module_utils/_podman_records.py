@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import unreadable
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError, System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_session import account_environment
 
 __all__ = ["podman_records"]
 
@@ -32,7 +33,7 @@ def podman_records(system: System, *, uid: int, ids: Sequence[str]) -> dict[str,
             [program, "container", "inspect", *ids],
             timeout=_SECONDS,
             output_limit=_OUTPUT_LIMIT,
-            environment=_environment(uid, account.pw_dir, account.pw_name),
+            environment=account_environment(account),
             uid=uid or None,
             gid=account.pw_gid if uid else None,
         )
@@ -49,11 +50,3 @@ def podman_records(system: System, *, uid: int, ids: Sequence[str]) -> dict[str,
         for document in documents
         if isinstance(document, dict) and isinstance(document.get("Id"), str) and document["Id"] in asked
     }
-
-
-def _environment(uid: int, home: str, name: str) -> Mapping[str, str]:
-    environment = {"HOME": home, "USER": name, "LOGNAME": name}
-    if uid:
-        runtime = f"/run/user/{uid}"
-        environment.update(XDG_RUNTIME_DIR=runtime, DBUS_SESSION_BUS_ADDRESS=f"unix:path={runtime}/bus")
-    return environment

@@ -24,12 +24,25 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     System,
 )
 
-__all__ = ["CGROUPS", "UserSession", "sealed_input"]
+__all__ = ["CGROUPS", "UserSession", "account_environment", "sealed_input"]
 
 CGROUPS = "/sys/fs/cgroup"
 _OUTPUT_LIMIT = 1024 * 1024
 _STOP_SECONDS = 5
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+def account_environment(account: pwd.struct_passwd) -> dict[str, str]:
+    """What an account's own login would say of it; a user's with the way to their systemd manager."""
+    identity = {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
+    if account.pw_uid == 0:
+        return identity
+    runtime = _runtime_directory(account)
+    return {**identity, "XDG_RUNTIME_DIR": runtime, "DBUS_SESSION_BUS_ADDRESS": f"unix:path={runtime}/bus"}
+
+
+def _runtime_directory(account: pwd.struct_passwd) -> str:
+    return f"/run/user/{account.pw_uid}"
 
 
 class UserSession:
@@ -45,7 +58,7 @@ class UserSession:
     @property
     def runtime_directory(self) -> str:
         """`/run/user/UID`."""
-        return f"/run/user/{self.account.pw_uid}"
+        return _runtime_directory(self.account)
 
     @property
     def cgroup(self) -> str:
@@ -59,16 +72,23 @@ class UserSession:
             return None
         if self._system.find_program("systemd-run") is None:
             return "systemd-run is not installed"
-        bus = f"{self.runtime_directory}/bus"
         remedy = f"loginctl enable-linger {self.account.pw_name} starts it, with dbus-user-session installed"
+        return self.without_socket("bus", f"no systemd manager of this user runs; {remedy}")
+
+    def without_socket(self, name: str, absent: str) -> Optional[str]:
+        """Why a socket in the runtime directory is not to be asked; None: it is the user's own.
+
+        :param absent: what it means when there is none
+        """
+        path = f"{self.runtime_directory}/{name}"
         try:
-            facts = self._system.stat(bus, follow=False)
+            facts = self._system.stat(path, follow=False)
         except NotThere:
-            return f"{bus} is not there: no systemd manager of this user runs; {remedy}"
+            return f"{path} is not there: {absent}"
         except PortError as error:
             return str(error)
         if facts.type != "socket" or facts.uid != self.account.pw_uid:
-            return f"{bus} is no socket of this user's (found: a {facts.type} of user {facts.uid})"
+            return f"{path} is no socket of this user's (found: a {facts.type} of user {facts.uid})"
         return None
 
     def missing_controllers(self, wanted: Sequence[str]) -> Optional[str]:
@@ -86,7 +106,8 @@ class UserSession:
             return None
         return (
             f"not delegated to user@{self.account.pw_uid}.service: {', '.join(missing)} "
-            f"(found: {', '.join(found) or 'none'}); the role rootless_users delegates them"
+            f"(found: {', '.join(found) or 'none'}); Delegate= in a drop-in of user@.service does it, "
+            "from the next start of that service on"
         )
 
     def run(
@@ -103,7 +124,7 @@ class UserSession:
         A user's command that outlives `timeout` is ended by the user's manager.
         """
         account = self.account
-        identity = {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
+        identity = account_environment(account)
         if account.pw_uid == 0:
             return self._system.run(
                 argv,
@@ -115,11 +136,7 @@ class UserSession:
         return self._system.run(
             [*self._within_the_manager(timeout, environment or {}), *argv],
             timeout=timeout + 2 * _STOP_SECONDS,
-            environment={
-                **identity,
-                "XDG_RUNTIME_DIR": self.runtime_directory,
-                "DBUS_SESSION_BUS_ADDRESS": f"unix:path={self.runtime_directory}/bus",
-            },
+            environment=identity,
             uid=account.pw_uid,
             gid=account.pw_gid,
             stdin=stdin,

@@ -401,7 +401,7 @@ def test_what_is_left_is_a_warning(host: EngineHost) -> None:
         check_mode = False
         warn = staticmethod(warnings.append)
 
-    outcome = engine_proof.run(Module(), host)  # type: ignore[arg-type]
+    outcome = engine_proof.run(Module(), host)  # type: ignore[arg-type]  # it stands for one
     assert outcome["changed"] is False
     assert len(warnings) == 1
     assert warnings[0].startswith("alice: could not be removed: bulkhead-proof-")
