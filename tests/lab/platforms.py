@@ -34,8 +34,10 @@ _CONTAINER_HOST = (
         "dbus-user-session",
         "docker.io",
     ),
-    *("fuse-overlayfs", "iptables", "podman", "slirp4netns", "uidmap"),
+    *("fuse-overlayfs", "iptables", "podman", "rootlesskit", "slirp4netns", "uidmap"),
 )
+# A registry on loopback and what signs images.
+_IMAGE_TRUST = ("docker-registry", "gnupg", "openssl", "skopeo")
 # grub-install and update-grub without grub-pc's installation questions.
 _BOOT_LOADER = ("grub-common", "grub-pc-bin", "grub2-common")
 
@@ -52,8 +54,8 @@ class Platform:
 
 PLATFORMS = (
     Platform("debian-11", "bullseye"),
-    Platform("debian-12", "bookworm", ("aardvark-dns", "netavark")),
-    Platform("debian-13", "trixie", ("aardvark-dns", "docker-cli", "netavark", "passt")),
+    Platform("debian-12", "bookworm", ("aardvark-dns", "netavark", *_IMAGE_TRUST)),
+    Platform("debian-13", "trixie", ("aardvark-dns", "docker-cli", "netavark", "passt", *_IMAGE_TRUST)),
     Platform(
         "debian-sid",
         "sid",
