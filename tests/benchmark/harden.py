@@ -76,7 +76,8 @@ class Target(NamedTuple):
         return Run(seconds, tasks, self._calls_since(begun_there))
 
     def _clock(self) -> int:
-        return int(self._command("date +%s").strip())
+        # Ssh may add a line of its own when it closes the connection.
+        return int(self._command("date +%s").split(maxsplit=1)[0])
 
     def _calls_since(self, begun: int) -> int:
         lines = self._command(_COUNTED.format(begun=begun)).splitlines()
