@@ -79,7 +79,7 @@ sanity: tools ## ansible-test sanity
 unit: tools ## the tests that need no virtual machine
 	python -m pytest $(SIDE_BY_SIDE) -m "not lab and not browser"
 
-unit-newest: tools ## the same on the newest ansible-core, where a Python for it is on this machine
+unit-newest: tools ## those of what runs in Ansible, on the newest ansible-core, where a Python for it is on this machine
 	python -m newest_core
 
 tools: $(VENV)/.complete $(BUILD)/collections/ansible_collections/bulkhead/hardening
