@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_capture import capture, known
-from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_engine import docker_socket
-from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_open import engines_there
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_engine import (
+    docker_socket,
+    docker_there,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_pending import record_pending
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_plan import (
     Step,
@@ -159,7 +161,7 @@ def _health(
     transaction: Transaction, checkpoint: Checkpoint, may_stop: Collection[str], probe_image: Optional[str]
 ) -> tuple[list[str], bool]:
     """What is wrong with the engines that ran before or came since, and whether a probe was started."""
-    if "docker" not in checkpoint.managed.engines or not engines_there(transaction):
+    if "docker" not in checkpoint.managed.engines or not docker_there(transaction.system):
         return [], False
     if not checkpoint.engine_ran and checkpoint.containers == () and _was_there(checkpoint):
         return [], False

@@ -42,7 +42,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._dead_man_timer
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import DockerService
 from ansible_collections.bulkhead.hardening.plugins.module_utils._run_fence import open_fence
 
-__all__ = ["OpenRequest", "engines_there", "open_checkpoint"]
+__all__ = ["OpenRequest", "open_checkpoint"]
 
 OWN_FILES = ("ledger.json", PENDING_FILE)
 _ENGINE_SECONDS = 60.0
@@ -74,7 +74,7 @@ def open_checkpoint(
     :raises CheckpointError: the state cannot be taken or stored; nothing was changed
     """
     request = replace(request, managed=request.managed.with_more(_own_files(transaction)))
-    engines = engines_there(transaction)
+    engines = _engines_there(transaction)
     if check_mode:
         return {**_prediction(transaction, request), "engines": engines}
     with transaction.locked(keep=True):
@@ -100,9 +100,10 @@ def _own_files(transaction: Transaction) -> Managed:
     return Managed(files=tuple(f"{transaction.state_directory}/{name}" for name in OWN_FILES))
 
 
-def engines_there(transaction: Transaction) -> list[str]:
+def _engines_there(transaction: Transaction) -> list[str]:
     """The engines that are installed on the host."""
-    return ["docker"] if docker_there(transaction.system) else []
+    podman = transaction.system.find_program("podman") is not None
+    return ["docker"] * docker_there(transaction.system) + ["podman"] * podman
 
 
 def _prediction(transaction: Transaction, request: OpenRequest) -> dict[str, Any]:

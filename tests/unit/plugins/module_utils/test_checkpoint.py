@@ -425,7 +425,7 @@ class Containers:
         self.probed: list[Any] = []
         self.probe: type[Exception] | None = NotProbed
         monkeypatch.setattr(_checkpoint_commit, "probe_engine", self.start_probe)
-        monkeypatch.setattr(_checkpoint_commit, "engines_there", lambda _transaction: ["docker"])
+        monkeypatch.setattr(_checkpoint_commit, "docker_there", lambda _system: True)
 
     def health(self, _system: Any, *, before: list[Any], **_options: Any) -> list[str]:
         self.asked.append([(entry["name"], entry["expected"]) for entry in before])
@@ -489,11 +489,19 @@ def _apply_files(*arguments: Any, **options: Any) -> Applied:
 _APPLY = _checkpoint_restore.apply
 
 
-@pytest.mark.parametrize("path", ["/usr/bin/dockerd", "/usr/sbin/dockerd", "/snap/docker/current"])
-def test_open_says_which_engines_are_there(host: CheckpointHost, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "engine"),
+    [
+        ("/usr/bin/dockerd", "docker"),
+        ("/usr/sbin/dockerd", "docker"),
+        ("/snap/docker/current", "docker"),
+        ("/usr/bin/podman", "podman"),
+    ],
+)
+def test_open_says_which_engines_are_there(host: CheckpointHost, path: str, engine: str) -> None:
     assert host.open()["engines"] == []
-    host.system.write(path)
-    assert host.open()["engines"] == ["docker"]
+    host.system.write(path).chmod(0o755)
+    assert host.open()["engines"] == [engine]
 
 
 def test_a_container_that_the_run_may_stop_is_not_missed(
