@@ -24,6 +24,7 @@ description:
     starting again and that the engine's own validation misses, a seccomp profile that cannot be read and an
     authorization plugin that is not there among them.
   - Never starts an engine that does not run.
+extends_documentation_fragment: bulkhead.hardening.open_checkpoint
 options:
   keys:
     description:
@@ -102,14 +103,6 @@ options:
     description: Seconds to wait for the daemon after a reload or a restart.
     type: int
     default: 120
-  checkpoint:
-    description:
-      - The open checkpoint of the run that this change belongs to, C(checkpoint_opened.id) of the role
-        C(checkpoint).
-      - Once the host has restored that by itself, because the run did not confirm in time, nothing is changed
-        any more.
-    type: str
-    version_added: "0.2.0"
 attributes:
   check_mode:
     description: Predicts what a real run does.

@@ -19,6 +19,7 @@ description:
   - Takes single accounts out of the socket's group.
   - Keeps needrestart and unattended-upgrades from restarting the engine, by files of its own.
   - Looks at everything first, then acts. Everything is done in one call.
+extends_documentation_fragment: bulkhead.hardening.open_checkpoint
 options:
   permissions:
     description: Files, and what they may be at most. One that is not there is left out.
@@ -86,13 +87,6 @@ options:
     type: list
     elements: str
     default: []
-  checkpoint:
-    description:
-      - The open checkpoint of the run that this change belongs to, C(checkpoint_opened.id) of the role
-        C(checkpoint).
-      - Once the host has restored that by itself, because the run did not confirm in time, nothing is changed
-        any more.
-    type: str
 attributes:
   check_mode:
     description: Predicts what a real run does.

@@ -28,6 +28,7 @@ description:
   - Names the reason and leaves every file as it was when a file is not of its format, holds a key twice,
     is empty, begins with a byte order mark, is a symbolic link that leads out of its directory, cannot be
     written, or is refused by the validator.
+extends_documentation_fragment: bulkhead.hardening.open_checkpoint
 options:
   owner:
     description: Name under which the keys are owned. Use the name of the role.
@@ -133,14 +134,6 @@ options:
     type: list
     elements: str
     default: []
-  checkpoint:
-    description:
-      - The open checkpoint of the run that this change belongs to, C(checkpoint_opened.id) of the role
-        C(checkpoint).
-      - Once the host has restored that by itself, because the run did not confirm in time, nothing is changed
-        any more.
-    type: str
-    version_added: "0.2.0"
   state_directory:
     description: Directory of the ledger, made with mode 0700.
     type: path
