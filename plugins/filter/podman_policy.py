@@ -16,7 +16,11 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._podman_policy 
     podman_policy,
 )
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._podman_state import PodmanState
-from ansible_collections.bulkhead.hardening.plugins.plugin_utils._podman_verdict import judge_policy
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._podman_verdict import (
+    container_of,
+    judge_policy,
+    shown_value,
+)
 
 
 def podman_policy_files(
@@ -46,18 +50,42 @@ def podman_policy_files(
 
 
 def podman_policy_verdict(
-    facts: Mapping[str, Any], *, policy: Mapping[str, Any], containers: Sequence[Mapping[str, Any]] = ()
+    facts: Mapping[str, Any],
+    *,
+    policy: Mapping[str, Any],
+    containers: Sequence[Mapping[str, Any]] = (),
+    proofs: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """See podman_policy_verdict.yml."""
     made = plain(policy)
+    measured = [proof for proof in plain(list(proofs)) if proof["facts"] is not None]
     try:
         state = PodmanState.from_facts(plain(facts))
-        verdicts = judge_policy(state, made["files"], made["owners"], plain(list(containers)))
+        verdicts = judge_policy(
+            state,
+            made["files"],
+            made["owners"],
+            [*plain(list(containers)), *(container_of(proof) for proof in measured)],
+        )
     except BulkheadError as error:
         raise AnsibleFilterError(str(error)) from error
+    open_ones = [verdict for verdict in verdicts if verdict.state not in ("in_force", "configured")]
     return {
-        "keys": [asdict(verdict) for verdict in verdicts],
-        "holds": all(verdict.state in ("in_force", "configured") for verdict in verdicts),
+        "keys": [{**asdict(verdict), "found": shown_value(verdict)} for verdict in verdicts],
+        "holds": not open_ones,
+        "pending": {
+            f"{verdict.account}: {verdict.key}": f"{verdict.state}: {verdict.by}"
+            for verdict in open_ones
+            if verdict.state != "failed"
+        },
+        "failed": {
+            f"{verdict.account}: {verdict.key}": f"{verdict.by} has {shown_value(verdict)!r}"
+            for verdict in open_ones
+            if verdict.state == "failed"
+        },
+        "not_measured": {
+            proof["user"]: proof["reason"] for proof in plain(list(proofs)) if proof["facts"] is None
+        },
     }
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Mapping
 from typing import Any, Optional
 
@@ -15,7 +16,9 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._cgroups import
     parse_cgroup_file,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_proof import (
+    Limits,
     Trial,
+    check_request,
     container_id,
     is_static_program,
     proof_image,
@@ -40,7 +43,9 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._user_session i
     sealed_input,
 )
 
-__all__ = ["Proving", "busybox_image"]
+__all__ = ["CHECK_MODE", "prove"]
+
+CHECK_MODE = "check mode starts no container"
 
 _BUSYBOX = ("/bin/busybox", "/usr/bin/busybox", "/usr/sbin/busybox", "/bin/busybox.static")
 _BUSYBOX_LIMIT = 16 * 1024 * 1024
@@ -50,7 +55,67 @@ _REMOVAL_SECONDS = 60.0
 _SAID_LIMIT = 500
 
 
-def busybox_image(system: System) -> tuple[Optional[bytes], str]:
+def prove(system: System, params: Mapping[str, Any], *, check_mode: bool) -> list[dict[str, Any]]:
+    """One proof for each user.
+
+    :param params: the options of the module `engine_proof`
+    :raises EngineProofError: the options cannot be meant
+    """
+    check_request(params)
+    program = system.find_program(params["engine"])
+    image: Optional[bytes] = None
+    lacking = None if program else f"{params['engine']} is not installed"
+    if lacking is None and check_mode:
+        lacking = CHECK_MODE
+    if lacking is None and params["image"] is None:
+        try:
+            image, reason = _busybox_image(system)
+            lacking = None if image else reason
+        except PortError as error:
+            lacking = str(error)
+    return [_proof(system, name, params, program or "", image, lacking) for name in params["users"]]
+
+
+def _proof(
+    system: System,
+    name: str,
+    params: Mapping[str, Any],
+    program: str,
+    image: Optional[bytes],
+    lacking: Optional[str],
+) -> dict[str, Any]:
+    proof: dict[str, Any] = {
+        "user": name,
+        "engine": params["engine"],
+        "proven": False,
+        "reason": lacking,
+        "facts": None,
+        "said": {},
+        "left": [],
+    }
+    try:
+        account = system.account_named(name)
+        if account.pw_uid == 0 and name != "root":
+            return {**proof, "reason": f"user {name}: it has uid 0; name root instead"}
+    except PortError as error:
+        return {**proof, "reason": printable(str(error))}
+    if lacking is not None:
+        return proof
+    limits = Limits(params["cpus"], params["memory_mib"], params["pids"])
+    trial = Trial(params["engine"], program, secrets.token_hex(6), params["image"], limits)
+    proving = _Proving(system, UserSession(system, account), trial, image)
+    reason = proving.reason()
+    return {
+        **proof,
+        "proven": reason is None,
+        "reason": reason,
+        "facts": proving.facts,
+        "said": proving.said,
+        "left": proving.left,
+    }
+
+
+def _busybox_image(system: System) -> tuple[Optional[bytes], str]:
     """The tar of an image of the host's own static busybox, or ``None`` and the reason."""
     for path in _BUSYBOX:
         with contextlib.suppress(NotThere):
@@ -63,7 +128,7 @@ def busybox_image(system: System) -> tuple[Optional[bytes], str]:
     return None, "no image was given, and the host has no static busybox (package busybox-static) to make one"
 
 
-class Proving:
+class _Proving:
     """One proof for one account, within one call.
 
     :param image: tar of the image that is made where the trial has none of its own

@@ -41,6 +41,8 @@ options:
       - What the run may change, a mapping for each role with the lists C(files), C(attributes) (mode and
         owner only; for private keys and sockets), C(units), C(sysctls), C(engines), C(apparmor_profiles), and
         C(selinux), which is true or false.
+      - Among the files C(~alice/) is the home of that user, and C(<uid of alice>) their number; a file of a
+        user who does not exist is left out.
       - C(/etc/docker/**) among the attributes stands for everything below that directory, and a star in the
         name of a sysctl for the interfaces that there are.
     type: list
@@ -296,6 +298,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_accounts import with_accounts
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_commit import (
     commit_checkpoint,
     list_checkpoints,
@@ -377,7 +380,7 @@ def run(parameters: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     state, name = parameters["state"], parameters["name"]
     if state == "open":
         request = OpenRequest(
-            Managed.merged(parameters["managed"]),
+            Managed.merged(with_accounts(call.system, parameters["managed"])),
             confirm_within=parameters["confirm_within"],
             interrupted=parameters["interrupted"],
         )

@@ -111,25 +111,13 @@ proofs:
       elements: str
 """
 
-import secrets
-from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_proof import (
-    ENGINES,
-    Limits,
-    Trial,
-    check_request,
-)
-from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_proof_port import (
-    Proving,
-    busybox_image,
-)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_proof import ENGINES
+from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_proof_port import prove
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
-from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import printable
-from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError, System
-from ansible_collections.bulkhead.hardening.plugins.module_utils._user_session import UserSession
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "engine": {"type": "str", "choices": list(ENGINES), "default": "podman"},
@@ -139,67 +127,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "memory_mib": {"type": "int", "default": 64},
     "pids": {"type": "int", "default": 32},
 }
-
-CHECK_MODE = "check mode starts no container"
-
-
-def prove(system: System, params: Mapping[str, Any], *, check_mode: bool) -> list[dict[str, Any]]:
-    """One proof for each user.
-
-    :raises EngineProofError: the options cannot be meant
-    """
-    check_request(params)
-    program = system.find_program(params["engine"])
-    image: Optional[bytes] = None
-    lacking = None if program else f"{params['engine']} is not installed"
-    if lacking is None and check_mode:
-        lacking = CHECK_MODE
-    if lacking is None and params["image"] is None:
-        try:
-            image, reason = busybox_image(system)
-            lacking = None if image else reason
-        except PortError as error:
-            lacking = str(error)
-    return [_proof(system, name, params, program or "", image, lacking) for name in params["users"]]
-
-
-def _proof(
-    system: System,
-    name: str,
-    params: Mapping[str, Any],
-    program: str,
-    image: Optional[bytes],
-    lacking: Optional[str],
-) -> dict[str, Any]:
-    proof: dict[str, Any] = {
-        "user": name,
-        "engine": params["engine"],
-        "proven": False,
-        "reason": lacking,
-        "facts": None,
-        "said": {},
-        "left": [],
-    }
-    try:
-        account = system.account_named(name)
-        if account.pw_uid == 0 and name != "root":
-            return {**proof, "reason": f"user {name}: it has uid 0; name root instead"}
-    except PortError as error:
-        return {**proof, "reason": printable(str(error))}
-    if lacking is not None:
-        return proof
-    limits = Limits(params["cpus"], params["memory_mib"], params["pids"])
-    trial = Trial(params["engine"], program, secrets.token_hex(6), params["image"], limits)
-    proving = Proving(system, UserSession(system, account), trial, image)
-    reason = proving.reason()
-    return {
-        **proof,
-        "proven": reason is None,
-        "reason": reason,
-        "facts": proving.facts,
-        "said": proving.said,
-        "left": proving.left,
-    }
 
 
 def run(module: AnsibleModule, system: System) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_keys im
     PODMAN_KEYS,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._proc_status import capability_names
+from ansible_collections.bulkhead.hardening.plugins.module_utils._sensitive import is_sensitive, shown
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._podman_state import PodmanState
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import KeyPath, leaves
 
-__all__ = ["KeyVerdict", "judge_policy"]
+__all__ = ["KeyVerdict", "container_of", "judge_policy", "shown_value"]
 
 # Where podman info shows a key's value (tried with 3.0.1 to 6.1.1).
 _INFO: dict[KeyPath, tuple[str, ...]] = {
@@ -54,6 +55,28 @@ class KeyVerdict:
     state: str
     found: Any
     by: str
+
+
+def shown_value(verdict: KeyVerdict) -> Any:
+    """What was found instead, without credentials."""
+    if verdict.found is not None and is_sensitive(verdict.key.split(".")):
+        return "a value that is not shown"
+    return shown(verdict.found)
+
+
+def container_of(proof: Mapping[str, Any]) -> dict[str, Any]:
+    """A proof of `engine_proof`, with facts, as one of the containers of `judge_policy`."""
+    facts = proof["facts"]
+    pids = facts["limits"].get("pids", False)
+    return {
+        "name": f"that {proof['user']} started to be measured",
+        "account": proof["user"],
+        "probe": True,
+        "bounding": facts["capabilities"]["bounding"],
+        "Seccomp": {"disabled": 0, "strict": 1, "filter": 2}.get(str(facts["seccomp"]["mode"])),
+        "pids_max": "max" if pids is None else pids if isinstance(pids, int) and pids else None,
+        "ipc_mode": proof["said"].get("ipc_mode"),
+    }
 
 
 def judge_policy(
@@ -188,6 +211,8 @@ def _of_container(key: KeyPath, entry: Mapping[str, Any]) -> Any:
         return entry.get("pids_max")
     if key == ("containers", "default_capabilities") and entry.get("CapBnd") is not None:
         return capability_names(int(str(entry["CapBnd"]), 16))
+    if key == ("containers", "default_capabilities"):
+        return entry.get("bounding")
     if key == ("containers", "seccomp_profile"):
         return entry.get("Seccomp")
     return entry.get("ipc_mode") if key == ("containers", "ipcns") else None

@@ -21,6 +21,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_proof i
     is_static_program,
     proof_image,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_proof_port import prove
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     Completed,
     FileFacts,
@@ -32,7 +33,6 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._user_session i
     sealed_input,
 )
 from ansible_collections.bulkhead.hardening.plugins.modules import engine_proof
-from ansible_collections.bulkhead.hardening.plugins.modules.engine_proof import prove
 from unit.fake_containers import ContainerHost, status_text
 
 ID = "d" * 64
