@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._sensitive import shown
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._plain import plain
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._podman_policy import (
     PROFILES,
@@ -19,7 +20,6 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._podman_state i
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._podman_verdict import (
     container_of,
     judge_policy,
-    shown_value,
 )
 
 
@@ -71,7 +71,7 @@ def podman_policy_verdict(
         raise AnsibleFilterError(str(error)) from error
     open_ones = [verdict for verdict in verdicts if verdict.state not in ("in_force", "configured")]
     return {
-        "keys": [{**asdict(verdict), "found": shown_value(verdict)} for verdict in verdicts],
+        "keys": [{**asdict(verdict), "found": shown(verdict.found)} for verdict in verdicts],
         "holds": not open_ones,
         "pending": {
             f"{verdict.account}: {verdict.key}": f"{verdict.state}: {verdict.by}"
@@ -79,7 +79,7 @@ def podman_policy_verdict(
             if verdict.state != "failed"
         },
         "failed": {
-            f"{verdict.account}: {verdict.key}": f"{verdict.by} has {shown_value(verdict)!r}"
+            f"{verdict.account}: {verdict.key}": f"{verdict.by} has {shown(verdict.found)!r}"
             for verdict in open_ones
             if verdict.state == "failed"
         },

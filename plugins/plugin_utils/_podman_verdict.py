@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import parse_version
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import same
 from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_files import FILES, ROOT, Account
 from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_keys import (
@@ -15,11 +16,10 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_keys im
     PODMAN_KEYS,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._proc_status import capability_names
-from ansible_collections.bulkhead.hardening.plugins.module_utils._sensitive import is_sensitive, shown
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._podman_state import PodmanState
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import KeyPath, leaves
 
-__all__ = ["KeyVerdict", "container_of", "judge_policy", "shown_value"]
+__all__ = ["KeyVerdict", "container_of", "judge_policy"]
 
 # Where podman info shows a key's value (tried with 3.0.1 to 6.1.1).
 _INFO: dict[KeyPath, tuple[str, ...]] = {
@@ -55,13 +55,6 @@ class KeyVerdict:
     state: str
     found: Any
     by: str
-
-
-def shown_value(verdict: KeyVerdict) -> Any:
-    """What was found instead, without credentials."""
-    if verdict.found is not None and is_sensitive(verdict.key.split(".")):
-        return "a value that is not shown"
-    return shown(verdict.found)
 
 
 def container_of(proof: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,6 +163,8 @@ def _measured(
     probes = [(entry, _of_container(key, entry)) for entry in containers if entry.get("probe")]
     for entry, value in probes:
         if value is not None and not _holds(key, value, wanted):
+            if key == ("containers", "ipcns") and value == "shareable" and not _can_be_private(state):
+                return KeyVerdict(account.name, name, "overridden", value, f"Podman {state.version} itself")
             return KeyVerdict(account.name, name, "failed", value, f"the container {entry['name']}")
     row = PODMAN_KEYS.get(key)
     older = [entry for entry in containers if not entry.get("probe") and _is_older(key, entry, wanted)]
@@ -185,6 +180,11 @@ def _measured(
     if measured:
         return KeyVerdict(account.name, name, "in_force", None, f"the container {measured[0]}")
     return KeyVerdict(account.name, name, "configured", None, "the files")
+
+
+def _can_be_private(state: PodmanState) -> bool:
+    """4.3.1 makes containers shareable whatever the file says, 5.4.2 does not (both tried)."""
+    return parse_version(state.version) >= (5, 4)
 
 
 def _shows(key: KeyPath, shown: Any, wanted: Any) -> bool:

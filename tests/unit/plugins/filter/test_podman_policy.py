@@ -26,6 +26,7 @@ DROP_IN = "/etc/containers/containers.conf.d/99-bulkhead.conf"
 REGISTRIES = "/etc/containers/registries.conf.d/99-bulkhead.conf"
 STORAGE = "/etc/containers/storage.conf"
 ALICE = {"name": "alice", "uid": 1000, "home": "/home/alice", "info": {}}
+CAPABILITIES = INFO["5.4.2"]["host"]["security"]["capabilities"].replace("CAP_", "").split(",")
 OTHER = "/etc/containers/containers.conf.d/50-admin.conf"
 
 
@@ -352,6 +353,70 @@ def test_a_started_container_is_the_witness() -> None:
         "failed",
         "the container probe",
     )
+
+
+def _proof(user: str = "root", **facts: Any) -> dict[str, Any]:
+    """As engine_proof tells of a container without options."""
+    found = {
+        "limits": {"pids": 2048},
+        "capabilities": {"bounding": ["CAP_CHOWN", "CAP_KILL"]},
+        "seccomp": {"mode": "filter", "filters": 1},
+        **facts,
+    }
+    return {"user": user, "facts": found, "reason": None, "said": {"ipc_mode": "private"}}
+
+
+def _proven(settings: dict[str, Any], *proofs: dict[str, Any], version: str = "5.4.2") -> dict[str, Any]:
+    facts = _facts(version)
+    policy = podman_policy_files(facts, profile="none", settings={"containers": settings})
+    return podman_policy_verdict(_written(facts, policy), policy=policy, proofs=proofs)
+
+
+@pytest.mark.parametrize(
+    ("settings", "facts", "found"),
+    [
+        ({"pids_limit": 2048}, {"limits": {"pids": None}}, "'max'"),
+        ({"pids_limit": 2048}, {"limits": {"pids": 4096}}, "4096"),
+        (
+            {"default_capabilities": CAPABILITIES},
+            {"capabilities": {"bounding": ["CAP_SYS_ADMIN"]}},
+            "SYS_ADMIN",
+        ),
+        (
+            {"seccomp_profile": "/usr/share/containers/seccomp.json"},
+            {"seccomp": {"mode": "disabled", "filters": 0}},
+            "0",
+        ),
+    ],
+)
+def test_a_proof_is_the_witness(settings: dict[str, Any], facts: dict[str, Any], found: str) -> None:
+    (key,) = settings
+    verdict = _proven(settings, _proof(**facts))
+    assert list(verdict["failed"]) == [f"root: containers.{key}"]
+    assert found in verdict["failed"][f"root: containers.{key}"]
+    assert verdict["holds"] is False
+
+
+def test_a_proof_that_shows_what_is_wanted_makes_it_in_force() -> None:
+    verdict = _proven({"pids_limit": 2048, "ipcns": "private"}, _proof())
+    assert {entry["key"]: entry["state"] for entry in verdict["keys"]} == {
+        "containers.pids_limit": "in_force",
+        "containers.ipcns": "in_force",
+    }
+    assert (verdict["holds"], verdict["pending"], verdict["failed"]) == (True, {}, {})
+
+
+@pytest.mark.parametrize(("version", "part"), [("4.3.1", "pending"), ("5.4.2", "failed")])
+def test_a_release_that_shares_ipc_whatever_the_file_says_is_named(version: str, part: str) -> None:
+    proof = {**_proof(), "said": {"ipc_mode": "shareable"}}
+    assert list(_proven({"ipcns": "private"}, proof, version=version)[part]) == ["root: containers.ipcns"]
+
+
+def test_what_could_not_be_measured_has_its_reason() -> None:
+    proof = {"user": "alice", "facts": None, "reason": "no bus", "said": {}}
+    verdict = _proven({"pids_limit": 2048}, proof)
+    assert verdict["not_measured"] == {"alice": "no bus"}
+    assert [entry["state"] for entry in verdict["keys"]] == ["configured"]
 
 
 def test_check_mode_runs_no_podman() -> None:
