@@ -26,7 +26,7 @@ DROP_IN = "/etc/containers/containers.conf.d/99-bulkhead.conf"
 REGISTRIES = "/etc/containers/registries.conf.d/99-bulkhead.conf"
 STORAGE = "/etc/containers/storage.conf"
 ALICE = {"name": "alice", "uid": 1000, "home": "/home/alice", "info": {}}
-CAPABILITIES = INFO["5.4.2"]["host"]["security"]["capabilities"].replace("CAP_", "").split(",")
+PODMAN_S_OWN = INFO["5.4.2"]["host"]["security"]["capabilities"].replace("CAP_", "").split(",")
 OTHER = "/etc/containers/containers.conf.d/50-admin.conf"
 
 
@@ -378,7 +378,7 @@ def _proven(settings: dict[str, Any], *proofs: dict[str, Any], version: str = "5
         ({"pids_limit": 2048}, {"limits": {"pids": None}}, "'max'"),
         ({"pids_limit": 2048}, {"limits": {"pids": 4096}}, "4096"),
         (
-            {"default_capabilities": CAPABILITIES},
+            {"default_capabilities": PODMAN_S_OWN},
             {"capabilities": {"bounding": ["CAP_SYS_ADMIN"]}},
             "SYS_ADMIN",
         ),
