@@ -241,7 +241,9 @@ def _at_boot(wanted: Wanted, user: UserFacts, plan: RootlessPlan) -> None:
     if user.at_boot_obstacle:
         plan.leave(user.session.name, "containers_at_boot", user.at_boot_obstacle)
     elif user.at_boot is False and "session" not in plan.pending.get(user.session.name, {}):
-        plan.steps.append(Step("enable_containers_at_boot", user.session.name))
+        # Before a restart, so that the containers which it ends come back.
+        restarts = bool(plan.steps) and plan.steps[-1].kind == "restart"
+        plan.steps.insert(len(plan.steps) - restarts, Step("enable_containers_at_boot", user.session.name))
 
 
 def outcome(users: Sequence[UserFacts], plan: RootlessPlan) -> dict[str, Any]:

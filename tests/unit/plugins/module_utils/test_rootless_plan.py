@@ -85,6 +85,11 @@ def test_a_restart_that_is_allowed() -> None:
     assert plan.pending == {}
 
 
+def test_the_containers_that_a_restart_ends_come_back() -> None:
+    plan = plan_for(replace(running_user(), at_boot=False), restart_session=True)
+    assert [step.kind for step in plan.steps] == ["enable_containers_at_boot", "restart"]
+
+
 def test_a_manager_with_nothing_in_it_is_restarted_without_asking() -> None:
     assert plan_for(user_with(controllers=OLD)).steps == [Step("restart", "amber", "1001")]
 
