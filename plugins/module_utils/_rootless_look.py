@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import secrets
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._cgroups import (
@@ -27,6 +29,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_appar
     grant_name,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_model import (
+    DROP_IN,
     ID_PROGRAMS,
     PING_GROUP_RANGE,
     RESTART_UNIT,
@@ -44,6 +47,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_model
     Wanted,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_session import (
+    SessionFacts,
     SubidFiles,
     read_subid_files,
     session_facts,
@@ -54,7 +58,11 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._systemd_unit i
     split_words,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import UserFileError, look_as
-from ansible_collections.bulkhead.hardening.plugins.module_utils._user_session import CGROUPS, UserSession
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_session import (
+    CGROUPS,
+    UserSession,
+    account_environment,
+)
 
 __all__ = ["accounts_of", "look", "read_units"]
 
@@ -65,6 +73,7 @@ _ENGINES = ("podman", "rootlesskit")
 _USER_UNITS = ("/etc/systemd/user", "/usr/lib/systemd/user", "/lib/systemd/user")
 _MOUNTINFO_LIMIT = 4 * 1024 * 1024
 _SHOW_SECONDS = 60.0
+_PROBE_SECONDS = 60.0
 _STORAGE = ".local/share/containers/storage"
 # Where overlay cannot keep what containers write (Documentation/filesystems/overlayfs.rst: it wants extended
 # attributes and d_type; docs.docker.com/engine/security/rootless: no NFS), or every file has one owner.
@@ -143,7 +152,7 @@ def _user(
     *,
     at_boot: Optional[bool],
 ) -> UserFacts:
-    session = session_facts(system, account, subids)
+    session = _with_what_is_handed_down(system, account, session_facts(system, account, subids))
     running: tuple[Running, ...] = ()
     unknown = ""
     if session.missing_controllers(wanted.delegate):
@@ -163,6 +172,45 @@ def _user(
         at_boot=at_boot,
         at_boot_obstacle=obstacle,
     )
+
+
+def _with_what_is_handed_down(
+    system: System, account: pwd.struct_passwd, session: SessionFacts
+) -> SessionFacts:
+    """The facts with the controllers that a delegated unit of the manager's really gets.
+
+    Only a manager that began before our drop-in came can have more in its own cgroup than it hands down.
+    """
+    if session.controllers is None or session.manager_since is None or session.bus:
+        return session
+    try:
+        written = system.stat(DROP_IN).modified_at
+    except NotThere:
+        return session
+    if session.manager_since > written:
+        return session
+    completed = system.run(
+        _probe(UserSession(system, account).cgroup),
+        timeout=_PROBE_SECONDS,
+        environment=account_environment(account),
+        uid=account.pw_uid,
+        gid=account.pw_gid,
+    )
+    if completed.returncode != 0:
+        said = printable(completed.stderr.strip(), limit=200)
+        return replace(session, bus=f"the user's manager starts no unit (systemd-run --user): {said}")
+    handed_down = completed.stdout.split()
+    return replace(session, controllers=tuple(name for name in session.controllers if name in handed_down))
+
+
+def _probe(cgroup: str) -> list[str]:
+    """Prints the controllers of a unit that delegates what it has, as an engine's containers get them."""
+    unit = f"bulkhead-look-{secrets.token_hex(4)}.service"
+    return [
+        *("systemd-run", "--user", "--pipe", "--wait", "--collect", "--quiet"),
+        *(f"--unit={unit}", "--slice=app.slice", "--property=Delegate=yes", "--"),
+        *("cat", f"{CGROUPS}{cgroup}/app.slice/{unit}/cgroup.controllers"),
+    ]
 
 
 def read_units(system: System, uids: Sequence[int]) -> dict[int, UnitFacts]:

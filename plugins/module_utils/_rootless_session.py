@@ -17,6 +17,7 @@ from typing import Any, Optional, TypeVar
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     octal_mode,
     printable,
+    rfc3339,
     unreadable,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
@@ -99,8 +100,11 @@ class SessionFacts:
     :ivar linger: whether the account's manager is started at boot and stays after logout
     :ivar runtime_directory: owner and mode of /run/user/UID, `("1000", "0700")`; "" for both: there is none
     :ivar manager: whether user@UID.service runs
+    :ivar manager_since: when its process began, in seconds since the epoch; ``None`` also while none runs
     :ivar bus: why the session bus is not to be asked; "": it can be
-    :ivar controllers: the cgroup controllers that the running manager has; ``None`` also while none runs
+    :ivar controllers: the cgroup controllers in the running manager's cgroup; ``None`` also while none runs.
+        systemd 252 adds to them at a daemon-reload, and a manager that was started before hands down only
+        what it had then (tried on Debian 12; 257 does not): see `manager_since`
     :ivar subids: by `uid` and `gid`
     :ivar subid_source: `files`, or the directory that gives subordinate ids
     """
@@ -111,6 +115,7 @@ class SessionFacts:
     linger: Optional[bool]
     runtime_directory: Optional[tuple[str, str]]
     manager: Optional[bool]
+    manager_since: Optional[float]
     bus: Optional[str]
     controllers: Optional[tuple[str, ...]]
     subid_source: Optional[str]
@@ -133,6 +138,7 @@ class SessionFacts:
                 "mode": mode or None,
             },
             "manager": self.manager,
+            "manager_since": None if self.manager_since is None else rfc3339(self.manager_since),
             "bus": {"usable": self.bus == "", "reason": self.bus or None},
             "controllers": None if self.controllers is None else list(self.controllers),
             "subids": None
@@ -173,6 +179,7 @@ def session_facts(
         linger=read("linger", lambda: system.exists(f"{LINGER_DIRECTORY}/{account.pw_name}")),
         runtime_directory=read("runtime_directory", lambda: _owner_and_mode(system, session)),
         manager=manager,
+        manager_since=read("manager_since", lambda: _since(system, cgroup)) if manager else None,
         bus=session.without_socket("bus", "no session bus of this user runs") or "",
         controllers=read("controllers", lambda: _controllers(system, cgroup)) if manager else None,
         subid_source=subids[0] if subids else None,
@@ -237,6 +244,16 @@ def _is_populated(system: System, cgroup: str) -> bool:
     except NotThere:
         return False
     return words[words.index("populated") + 1 :][:1] == ["1"] if "populated" in words else False
+
+
+def _since(system: System, cgroup: str) -> Optional[float]:
+    """The manager is the first process of its own scope (systemd: ``src/core/cgroup.c``)."""
+    try:
+        pids = system.read_text(f"{cgroup}/init.scope/cgroup.procs", limit=4096).split()
+        with system.process(min(int(pid) for pid in pids)) as process:
+            return system.started_at(process.start_ticks)
+    except (NotThere, ValueError):  # it ends just now
+        return None
 
 
 def _controllers(system: System, cgroup: str) -> Optional[tuple[str, ...]]:

@@ -22,6 +22,7 @@ SESSION = SessionFacts(
     linger=True,
     runtime_directory=("amber", "0700"),
     manager=True,
+    manager_since=1_763_900_000.0,
     bus="",
     controllers=EVERY,
     subid_source="files",

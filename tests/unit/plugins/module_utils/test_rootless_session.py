@@ -62,6 +62,14 @@ def test_cgroup_v1_is_unreadable_and_not_false(host: FakeSystem) -> None:
     assert facts["controllers"] is None
 
 
+def test_when_the_manager_began(host: FakeSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "started_at", lambda ticks: 1_763_911_200.0 + ticks / 100)
+    assert session_facts(host, host.account(UID)).manager_since is None
+    host.write(f"{CGROUP}/init.scope/cgroup.procs", "570\n569\n")
+    host.add_process(569, comm="systemd", start_ticks=300)
+    assert facts_of(host)["manager_since"] == "2025-11-23T15:20:03Z"
+
+
 def test_without_linger(host: FakeSystem) -> None:
     host.local("/var/lib/systemd/linger/amber").unlink()
     assert facts_of(host)["linger"] is False
