@@ -69,7 +69,8 @@ options:
     default: false
   missing_programs:
     description:
-      - What C(newuidmap) or C(newgidmap) not being installed is. V(reported) is for who installs them then.
+      - What C(newuidmap) or C(newgidmap) not being installed is. V(reported) is for who installs them then,
+        and reports a missing session bus too, which otherwise waits in RV(pending).
     type: str
     choices: [error, reported]
     default: error
@@ -131,7 +132,7 @@ pending:
   sample:
     "amber: delegation": "the running user@1001.service lacks cpuset, io; …"
 programs_missing:
-  description: Programs that map subordinate ids and are not installed.
+  description: Programs that map subordinate ids and are not installed; see O(missing_programs).
   returned: success
   type: list
   elements: str
@@ -178,6 +179,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 LAST_GID = 2**31 - 1  # net/ipv4/ping.c takes no larger ones from a user namespace's init
 LAST_PORT = 65535
+BUS_UNIT = "dbus.socket"
 
 
 def wanted_of(params: dict[str, Any]) -> Wanted:
@@ -216,6 +218,8 @@ def missing_programs(host: HostFacts, params: dict[str, Any]) -> list[str]:
             "rootless_users_packages is left_alone. Set it to distribution to have them installed (package "
             f"uidmap on Debian, shadow-utils on Fedora). {UNCHANGED}"
         )
+    if params["users"] and params["missing_programs"] == "reported" and not host.bus_unit:
+        missing.append(BUS_UNIT)
     return missing
 
 

@@ -174,6 +174,9 @@ def test_missing_programs_are_an_error_unless_somebody_installs_them(
         call()
     assert host.done == []
     assert call(missing_programs="reported", check_mode=True)["programs_missing"] == ["newgidmap"]
+    host.local("/usr/lib/systemd/user/dbus.socket").unlink()
+    found = call(missing_programs="reported", check_mode=True)["programs_missing"]
+    assert found == ["newgidmap", "dbus.socket"]
 
 
 def test_the_restart_unit_is_enabled_as_the_user(host: LoginSystem, monkeypatch: pytest.MonkeyPatch) -> None:
