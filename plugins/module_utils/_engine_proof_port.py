@@ -88,6 +88,7 @@ def _proof(
         "user": name,
         "engine": params["engine"],
         "proven": False,
+        "tried": False,
         "reason": lacking,
         "facts": None,
         "said": {},
@@ -107,6 +108,7 @@ def _proof(
     reason = proving.reason()
     return {
         **proof,
+        "tried": True,
         "proven": reason is None,
         "reason": reason,
         "facts": proving.facts,

@@ -91,6 +91,11 @@ proofs:
     proven:
       description: Whether every limit that was asked for is enforced.
       type: bool
+    tried:
+      description:
+        - Whether it was tried. It is not in check mode, and where the host lacks the engine or what an image
+          is made of.
+      type: bool
     reason:
       description: Why it is not proven, or null.
       type: str

@@ -1,0 +1,492 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Look at a host and its users for what rootless engines need. Nothing is changed.
+
+What lies below a user's home is looked at by a process that is the user.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import secrets
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Optional
+
+from ansible_collections.bulkhead.hardening.plugins.module_utils._cgroups import (
+    marks_of,
+    parse_cgroup_file,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import printable
+from ansible_collections.bulkhead.hardening.plugins.module_utils._mounts import Mount, parse_mountinfo
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_apparmor import (
+    PREFIX,
+    PROFILE_DIRECTORY,
+    grant_name,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_model import (
+    DROP_IN,
+    ID_PROGRAMS,
+    PING_GROUP_RANGE,
+    RESTART_UNIT,
+    UNCHANGED,
+    UNPRIVILEGED_PORT,
+    USER_NAMESPACES,
+    USERNS_CLONE,
+    AppArmorFacts,
+    HostFacts,
+    Program,
+    RootlessError,
+    Running,
+    UnitFacts,
+    UserFacts,
+    Wanted,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_session import (
+    SessionFacts,
+    SubidFiles,
+    read_subid_files,
+    session_facts,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._sysctl_files import SYSCTL_DIRECTORIES
+from ansible_collections.bulkhead.hardening.plugins.module_utils._systemd_unit import (
+    parse_properties,
+    split_words,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import UserFileError, look_as
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_session import (
+    CGROUPS,
+    UserSession,
+    account_environment,
+)
+
+__all__ = ["accounts_of", "look", "read_units"]
+
+_SYSCTLS = (USER_NAMESPACES, USERNS_CLONE, PING_GROUP_RANGE, UNPRIVILEGED_PORT)
+_APPARMOR = "/sys/kernel/security/apparmor/policy/profiles"
+_RESTRICTION = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
+_ENGINES = ("podman", "rootlesskit")
+_USER_UNITS = ("/etc/systemd/user", "/usr/lib/systemd/user", "/lib/systemd/user")
+_MOUNTINFO_LIMIT = 4 * 1024 * 1024
+_SHOW_SECONDS = 60.0
+_PROBE_SECONDS = 60.0
+_STORAGE = ".local/share/containers/storage"
+# Where overlay cannot keep what containers write (Documentation/filesystems/overlayfs.rst: it wants extended
+# attributes and d_type; docs.docker.com/engine/security/rootless: no NFS), or every file has one owner.
+_NO_OVERLAY = frozenset(
+    ("nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "fuse.sshfs", "fuse.glusterfs", "vfat", "exfat")
+    + ("msdos", "ntfs", "ntfs3", "ecryptfs")
+)
+_CAPABILITY_BITS = {"newuidmap": 7, "newgidmap": 6}  # CAP_SETUID and CAP_SETGID of capability.h
+
+
+def accounts_of(system: System, names: Sequence[str]) -> list[pwd.struct_passwd]:
+    """The accounts; raises `RootlessError` for a name twice, one that nobody has, and for root."""
+    twice = sorted({name for name in names if list(names).count(name) > 1})
+    if twice:
+        raise RootlessError(
+            f"rootless_users_names: found {', '.join(twice)} more than once; accepted is each account once. "
+            f"{UNCHANGED}"
+        )
+    found, missing = [], []
+    for name in names:
+        try:
+            found.append(system.account_named(name))
+        except NotThere:
+            missing.append(printable(name))
+    if missing:
+        raise RootlessError(
+            f"rootless_users_names: found {', '.join(missing)}, which this host does not know; accepted are "
+            f"names of accounts that exist (getent passwd NAME). {UNCHANGED}"
+        )
+    roots = [account.pw_name for account in found if account.pw_uid == 0]
+    if roots:
+        raise RootlessError(
+            f"rootless_users_names: found {', '.join(roots)}, which has uid 0; accepted are accounts that "
+            f"are not root. {UNCHANGED}"
+        )
+    return found
+
+
+def look(system: System, wanted: Wanted) -> tuple[HostFacts, list[UserFacts]]:
+    """The host and the users, in their order.
+
+    :raises RootlessError: a user cannot be meant, or systemd does not run this host
+    """
+    accounts = accounts_of(system, wanted.users)
+    if not system.exists("/run/systemd/system"):  # sd_booted(3)
+        raise RootlessError(
+            f"this host is not run by systemd, which rootless engines need for cgroups. {UNCHANGED}"
+        )
+    mounts = parse_mountinfo(system.read_text("/proc/self/mountinfo", limit=_MOUNTINFO_LIMIT))
+    host = HostFacts(
+        controllers=_controllers(system),
+        id_programs=_id_programs(system, mounts),
+        bus_unit=any(system.exists(f"{place}/dbus.socket") for place in _USER_UNITS),
+        sysctl_files=_sysctl_files(system),
+        sysctls={name: _kernel_value(system, f"/proc/sys/{name.replace('.', '/')}") for name in _SYSCTLS},
+        apparmor=_apparmor(system, wanted),
+    )
+    if not accounts:
+        return host, []
+    units = read_units(system, [account.pw_uid for account in accounts])
+    subids = read_subid_files(system)
+    at_boot = _offers_restart_unit(system)
+    return host, [
+        _user(system, account, units[account.pw_uid], mounts, subids, wanted, at_boot=at_boot)
+        for account in accounts
+    ]
+
+
+def _user(
+    system: System,
+    account: pwd.struct_passwd,
+    unit: UnitFacts,
+    mounts: Sequence[Mount],
+    subids: SubidFiles,
+    wanted: Wanted,
+    *,
+    at_boot: Optional[bool],
+) -> UserFacts:
+    session = _with_what_is_handed_down(system, account, session_facts(system, account, subids))
+    running: tuple[Running, ...] = ()
+    unknown = ""
+    if session.missing_controllers(wanted.delegate):
+        try:
+            running = _running(system, account)
+        except PortError as error:
+            unknown = printable(str(error))
+    obstacle = ""
+    if at_boot is False:
+        at_boot, obstacle = _enabled_by_user(system, account)
+    return UserFacts(
+        session=session,
+        unit=unit,
+        running=running,
+        running_unknown=unknown,
+        home_obstacle=_home_obstacle(system, account, mounts),
+        at_boot=at_boot,
+        at_boot_obstacle=obstacle,
+    )
+
+
+def _with_what_is_handed_down(
+    system: System, account: pwd.struct_passwd, session: SessionFacts
+) -> SessionFacts:
+    """The facts with the controllers that a delegated unit of the manager's really gets.
+
+    Only a manager that began before our drop-in came can have more in its own cgroup than it hands down.
+    """
+    if session.controllers is None or session.manager_since is None or session.bus:
+        return session
+    try:
+        written = system.stat(DROP_IN).modified_at
+    except NotThere:
+        return session
+    if session.manager_since > written:
+        return session
+    completed = system.run(
+        _probe(UserSession(system, account).cgroup),
+        timeout=_PROBE_SECONDS,
+        environment=account_environment(account),
+        uid=account.pw_uid,
+        gid=account.pw_gid,
+    )
+    if completed.returncode != 0:
+        said = printable(completed.stderr.strip(), limit=200)
+        return replace(session, bus=f"the user's manager starts no unit (systemd-run --user): {said}")
+    handed_down = completed.stdout.split()
+    return replace(session, controllers=tuple(name for name in session.controllers if name in handed_down))
+
+
+def _probe(cgroup: str) -> list[str]:
+    """Prints the controllers of a unit that delegates what it has, as an engine's containers get them."""
+    unit = f"bulkhead-look-{secrets.token_hex(4)}.service"
+    return [
+        *("systemd-run", "--user", "--pipe", "--wait", "--collect", "--quiet"),
+        *(f"--unit={unit}", "--slice=app.slice", "--property=Delegate=yes", "--"),
+        *("cat", f"{CGROUPS}{cgroup}/app.slice/{unit}/cgroup.controllers"),
+    ]
+
+
+def read_units(system: System, uids: Sequence[int]) -> dict[int, UnitFacts]:
+    """user@UID.service of each user as systemd has it loaded, or would load it now."""
+    names = [f"user@{uid}.service" for uid in uids]
+    properties = "Id,DelegateControllers,DropInPaths,NeedDaemonReload"
+    completed = system.run(["systemctl", "show", *names, "--property", properties], timeout=_SHOW_SECONDS)
+    if completed.returncode != 0:
+        raise PortError(f"systemctl show: exit status {completed.returncode}")
+    units = {}
+    for block in completed.stdout.split("\n\n"):
+        found = parse_properties(block)
+        drop_ins = tuple(split_words(found.get("DropInPaths", "")))
+        units[found.get("Id", "")] = UnitFacts(
+            delegate=tuple(found.get("DelegateControllers", "").split()),
+            drop_ins=drop_ins,
+            needs_reload=found.get("NeedDaemonReload") == "yes"
+            or any(not system.exists(path) for path in drop_ins),
+        )
+    return {uid: units.get(name, UnitFacts()) for uid, name in zip(uids, names)}
+
+
+def _controllers(system: System) -> Optional[tuple[str, ...]]:
+    try:
+        return tuple(system.read_text(f"{CGROUPS}/cgroup.controllers", limit=4096).split())
+    except NotThere:
+        return None
+
+
+def _id_programs(system: System, mounts: Sequence[Mount]) -> dict[str, str]:
+    found = {}
+    for name in ID_PROGRAMS:
+        path = system.find_program(name)
+        if path is not None:
+            found[name] = _lacks_rights(system, name, path, mounts)
+    return found
+
+
+def _lacks_rights(system: System, name: str, path: str, mounts: Sequence[Mount]) -> str:
+    """Why the program maps no ids, or ""; newuidmap(1) works setuid, or by one file capability."""
+    mount = _mount_of(mounts, path)
+    if mount is not None and "nosuid" in mount.options:
+        return f"{path} lies on {mount.mountpoint}, which is mounted nosuid, so that it has no rights"
+    facts = system.stat(path)
+    if facts.uid == 0 and facts.mode & 0o4000:
+        return ""
+    capability = system.extended_attribute(path, "security.capability") or b""
+    # struct vfs_cap_data of capability.h: magic, then pairs of permitted and inheritable.
+    permitted = struct.unpack_from("<I", capability, 4)[0] if len(capability) >= 8 else 0
+    if permitted & 1 << _CAPABILITY_BITS[name]:
+        return ""
+    right = "cap_setuid" if name == "newuidmap" else "cap_setgid"
+    return (
+        f"{path} is neither setuid root nor has it {right}, so that it maps no ids. Reinstall its package, "
+        f"or setcap {right}=ep {path}"
+    )
+
+
+def _sysctl_files(system: System) -> dict[str, Optional[str]]:
+    """Every file that systemd-sysctl may read, and its text; a link to nothing or to /dev/null is empty."""
+    files: dict[str, Optional[str]] = {}
+    for directory in SYSCTL_DIRECTORIES:
+        try:
+            names = system.list_directory(directory)
+        except NotThere:
+            continue
+        for name in names:
+            path = f"{directory}/{name}"
+            try:
+                files[path] = system.read_text(path) if system.stat(path).type == "file" else ""
+            except NotThere:
+                files[path] = ""
+            except PortError:
+                files[path] = None
+    return files
+
+
+def _kernel_value(system: System, path: str) -> Optional[str]:
+    try:
+        return system.read_text(path, limit=4096).strip()
+    except NotThere:
+        return None
+
+
+def _apparmor(system: System, wanted: Wanted) -> AppArmorFacts:
+    for path in wanted.programs:
+        _check_program(system, path)
+    files = [name for name in _names(system, PROFILE_DIRECTORY) if name.startswith(f"{PREFIX}.")]
+    paths = [system.find_program(name) for name in _ENGINES] + list(wanted.programs)
+    used = list(dict.fromkeys(path for path in paths if path is not None))
+    unread, profiles = "", {}
+    try:
+        profiles = _loaded_profiles(system)
+    except PortError as error:
+        unread = printable(str(error))
+    return AppArmorFacts(
+        restricted=_kernel_value(system, _RESTRICTION) == "1",
+        programs=tuple(Program(path, _attached(profiles, path)) for path in used),
+        loaded=tuple(sorted(name for name in profiles if name.startswith(f"{PREFIX}."))),
+        files=tuple(f"{PROFILE_DIRECTORY}/{name}" for name in files),
+        parser=system.find_program("apparmor_parser") is not None,
+        unread=unread,
+    )
+
+
+def _check_program(system: System, path: str) -> None:
+    """A grant for a file that others than root can replace would be one for everybody."""
+    grant_name(path)
+    place = path
+    while place != "/":
+        try:
+            facts = system.stat(place, follow=False)
+        except PortError as error:
+            raise RootlessError(f"rootless_users_programs: {error}. {UNCHANGED}") from error
+        if facts.type == "symlink" or facts.uid != 0 or facts.mode & 0o022:
+            raise RootlessError(
+                f"rootless_users_programs: found {path}, and {place} is a {facts.type} of user {facts.uid} "
+                f"with mode {facts.mode & 0o7777:04o}; accepted are programs that root alone can replace, "
+                f"and no links. {UNCHANGED}"
+            )
+        place = place.rpartition("/")[0] or "/"
+
+
+def _loaded_profiles(system: System) -> dict[str, str]:
+    """Name -> the pattern of paths that it attaches to."""
+    found = {}
+    for entry in _names(system, _APPARMOR):
+        try:
+            name = system.read_text(f"{_APPARMOR}/{entry}/name", limit=4096).strip()
+            found[name] = system.read_text(f"{_APPARMOR}/{entry}/attach", limit=65536).strip()
+        except NotThere:
+            continue
+    return found
+
+
+def _attached(profiles: Mapping[str, str], path: str) -> str:
+    others = [name for name, pattern in profiles.items() if _pattern_matches(pattern, path)]
+    return next((name for name in others if not name.startswith(f"{PREFIX}.")), next(iter(others), ""))
+
+
+def _pattern_matches(pattern: str, path: str) -> bool:
+    """Whether an attachment of AppArmor's (apparmor.d(5), globbing) is for a path."""
+    expression, depth = "", 0
+    for token in re.findall(r"\*\*|\[[^\]]*\]|\\.|.", pattern):
+        depth += {"{": 1, "}": -1}.get(token, 0)
+        special = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")"}
+        if token == "," and depth:
+            expression += "|"
+        elif token in special:
+            expression += special[token]
+        else:
+            expression += token if token.startswith("[") and len(token) > 1 else re.escape(token[-1])
+    try:
+        return re.fullmatch(expression, path) is not None
+    except re.error:
+        return False
+
+
+def _names(system: System, directory: str) -> list[str]:
+    try:
+        return system.list_directory(directory)
+    except NotThere:
+        return []
+
+
+def _offers_restart_unit(system: System) -> Optional[bool]:
+    """``True``: on for all users, ``False``: to be asked of each, ``None``: this host has none."""
+    if system.find_program("podman") is None:
+        return None
+    if not any(system.exists(f"{place}/{RESTART_UNIT}") for place in _USER_UNITS):
+        return None
+    return any(RESTART_UNIT in _names(system, f"{place}/default.target.wants") for place in _USER_UNITS)
+
+
+def _enabled_by_user(system: System, account: pwd.struct_passwd) -> tuple[bool, str]:
+    """Whether the user has enabled the unit, or why it cannot be."""
+    units = system.socket_path(os.path.normpath(f"{account.pw_dir}/.config/systemd/user"))
+    try:
+        answer = look_as(account.pw_uid, account.pw_gid, units, _restart_unit_in, 16)
+    except UserFileError as error:
+        return False, printable(str(error)).replace(f" {UNCHANGED}", "")
+    if answer == b"masked":
+        return False, f"{account.pw_name} has masked {RESTART_UNIT} (systemctl --user unmask takes it back)"
+    return answer == b"enabled", ""
+
+
+def _restart_unit_in(directory: int) -> bytes:
+    try:
+        if os.readlink(RESTART_UNIT, dir_fd=directory) == "/dev/null":
+            return b"masked"
+    except OSError:
+        pass  # it is not there, or a file of the user's
+    try:
+        os.stat(f"default.target.wants/{RESTART_UNIT}", dir_fd=directory, follow_symlinks=False)
+    except OSError:
+        return b""
+    return b"enabled"
+
+
+def _home_obstacle(system: System, account: pwd.struct_passwd, mounts: Sequence[Mount]) -> str:
+    home = os.path.normpath(account.pw_dir)
+    try:
+        facts = system.stat(home)
+    except PortError as error:
+        return f"home: {printable(str(error))}"
+    if facts.type != "directory" or facts.uid != account.pw_uid:
+        return (
+            f"home {printable(home)}: found a {facts.type} of user {facts.uid}; accepted is a directory of "
+            "the user's own"
+        )
+    mount = _mount_of(mounts, f"{home}/{_STORAGE}")
+    if mount is None:
+        return ""
+    place = f"home {printable(home)} lies on {printable(mount.mountpoint)}, "
+    if mount.filesystem in _NO_OVERLAY:
+        return f"{place}a {mount.filesystem} file system, which cannot hold the layers of containers"
+    if mount.read_only:
+        return f"{place}which is read-only"
+    if "noexec" in mount.options:
+        return f"{place}which is mounted noexec, so that no program of a container may start there"
+    return ""
+
+
+def _mount_of(mounts: Sequence[Mount], path: str) -> Optional[Mount]:
+    """The mount that a path lies on: the deepest, and of several in one place the last."""
+    best: Optional[Mount] = None
+    for mount in mounts:
+        point = mount.mountpoint.rstrip("/")
+        if (path == point or path.startswith(f"{point}/")) and (
+            best is None or len(point) >= len(best.mountpoint.rstrip("/"))
+        ):
+            best = mount
+    return best
+
+
+def _running(system: System, account: pwd.struct_passwd) -> tuple[Running, ...]:
+    """What ends with the user's manager: containers by name, and other processes but the manager's own.
+
+    A login session of the user's is named too: its programs use the manager's bus.
+    """
+    session = UserSession(system, account)
+    slice_ = session.cgroup.rpartition("/")[0]
+    containers: dict[str, str] = {}
+    others: list[str] = []
+    for pid in system.pids():
+        try:
+            with system.process(pid) as process:
+                path = parse_cgroup_file(process.read_text("cgroup", limit=65536)).get("", "")
+                if not path.startswith(f"{slice_}/"):
+                    continue
+                name = printable(process.read_text("comm", limit=64).strip())
+                words = process.read_bytes("cmdline", limit=65536).split(b"\0") if name == "conmon" else []
+        except PortError:
+            continue  # it has ended meanwhile
+        mark = next(iter(marks_of({"": path})), None)
+        if words:
+            containers[_word(words, b"-c")] = _word(words, b"-n")
+        elif mark is not None and mark.id:
+            containers.setdefault(mark.id, "")
+        elif not _belongs_to_manager(path, session.cgroup):
+            others.append(f"{name} (process {pid})")
+    named = sorted(f"container {name or identity[:12]}" for identity, name in containers.items())
+    return tuple(Running(text) for text in [*named, *others])
+
+
+def _word(words: Sequence[bytes], option: bytes) -> str:
+    """The word behind an option of conmon(8): a user's word."""
+    if option not in words[:-1]:
+        return ""
+    return printable(words[words.index(option) + 1].decode("utf-8", "surrogateescape"), limit=100)
+
+
+def _belongs_to_manager(path: str, cgroup: str) -> bool:
+    """The manager itself, its bus, and the process that only holds Podman's user namespace."""
+    if not path.startswith(f"{cgroup}/"):
+        return False
+    last = path.rpartition("/")[2]
+    own = ("init.scope", "dbus.service", "dbus-broker.service")
+    return last in own or re.fullmatch(r"podman-pause-[0-9a-f]+\.scope", last) is not None

@@ -1,0 +1,48 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Commands of the users of the scenario rootless, and what the kernel says of their managers."""
+
+from __future__ import annotations
+
+from testinfra.host import Host
+
+USERS = ("amber", "basil", "cedar")
+CONTROLLERS = {"cpu", "cpuset", "io", "memory", "pids"}
+IMAGE = "localhost/busybox:1"
+
+
+def uid_of(host: Host, user: str) -> int:
+    """The account's uid."""
+    uid: int = host.user(user).uid
+    return uid
+
+
+def as_user(host: Host, user: str, command: str) -> str:
+    """What a command says that runs within the user's own systemd manager."""
+    uid = uid_of(host, user)
+    runtime = f"/run/user/{uid}"
+    output: str = host.check_output(
+        f"runuser --user={user} -- env HOME=/home/{user} XDG_RUNTIME_DIR={runtime} "
+        f"DBUS_SESSION_BUS_ADDRESS=unix:path={runtime}/bus systemd-run --user --pipe --wait --collect "
+        f"--quiet --property=UnsetEnvironment=INVOCATION_ID -- {command}"
+    )
+    return output
+
+
+def controllers_of(host: Host, user: str) -> set[str]:
+    """What the user's running manager was given."""
+    uid = uid_of(host, user)
+    path = f"/sys/fs/cgroup/user.slice/user-{uid}.slice/user@{uid}.service/cgroup.controllers"
+    return set(host.file(path).content_string.split())
+
+
+def limits_of_new_container(host: Host, user: str) -> list[str]:
+    """cpu.max, memory.max and pids.max as a container of the user's sees them, which is started for it."""
+    as_user(host, user, f"podman import --quiet /var/tmp/image.tar {IMAGE}")
+    text = as_user(
+        host,
+        user,
+        f"podman run --rm --network none --cpus 0.5 --memory 64m --pids-limit 32 {IMAGE} "
+        "/bin/busybox cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max",
+    )
+    return text.splitlines()

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What each user of rootless engines has, before and after a reboot."""
+
+from __future__ import annotations
+
+import pytest
+from rootless import CONTROLLERS, USERS, controllers_of, limits_of_new_container
+from testinfra.host import Host
+
+FILES = ("/etc/subuid", "/etc/subgid")
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_limits_of_a_container_are_enforced(host: Host, user: str) -> None:
+    assert limits_of_new_container(host, user) == ["50000 100000", str(64 * 1024 * 1024), "32"]
+
+
+@pytest.mark.parametrize("user", ["basil", "cedar"])
+def test_the_manager_has_every_controller(host: Host, user: str) -> None:
+    assert controllers_of(host, user) >= CONTROLLERS
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_every_user_has_ids_that_nobody_else_has(host: Host, path: str) -> None:
+    ranges = []
+    for line in host.file(path).content_string.splitlines():
+        owner, _colon, numbers = line.partition(":")
+        start, _colon, count = numbers.partition(":")
+        if start.isdigit() and count.isdigit():
+            ranges.append((int(start), int(start) + int(count), owner))
+    for user in USERS:
+        own = [entry for entry in ranges if entry[2] == user]
+        assert sum(end - start for start, end, _owner in own) >= 65536
+        others = [entry for entry in ranges if entry[2] != user]
+        assert [
+            (mine, other) for mine in own for other in others if mine[0] < other[1] and other[0] < mine[1]
+        ] == []
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_no_line_of_others_was_changed(host: Host, path: str) -> None:
+    before = host.file(f"/root/{path.rpartition('/')[2]}.before").content_string
+    assert host.file(path).content_string.startswith(before)
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_the_user_lingers_and_has_a_bus(host: Host, user: str) -> None:
+    assert host.file(f"/var/lib/systemd/linger/{user}").exists
+    assert host.file(f"/run/user/{host.user(user).uid}/bus").is_socket
