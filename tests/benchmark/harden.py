@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a converged run of the playbook harden costs, beside as many plain `ping` calls on the same machine.
+"""What a converged run of the playbook harden for Docker costs, beside as many plain `ping` calls on the same machine.
 
 Run it by hand on a machine that may be hardened, for example one of the lab's:
 
@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HARDEN = ROOT / "playbooks" / "harden.yml"
 CALLBACKS = ROOT / "tests" / "molecule" / "callback_plugins"
 CONVERGING_RUNS = 3
+DOCKER_ALONE = ("--extra-vars", '{"bulkhead_roles": ["docker_engine"]}')
 _COUNTED = "journalctl --boot --output cat --no-pager --grep Invoked --since @{begun}"
 
 
@@ -129,8 +130,8 @@ def main() -> None:
     parser.add_argument("host", help="a host of it with Docker that may be hardened")
     options = parser.parse_args()
     target = Target(options.inventory, options.host)
-    converge(target)
-    hardened = min(target.play(HARDEN) for _run in range(options.runs))
+    converge(target, *DOCKER_ALONE)
+    hardened = min(target.play(HARDEN, *DOCKER_ALONE) for _run in range(options.runs))
     if hardened.changed:
         sys.exit(f"{target.host}: a converged run changed {', '.join(hardened.changed)}")
     with tempfile.TemporaryDirectory() as directory:

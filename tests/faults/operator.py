@@ -23,6 +23,8 @@ SECONDS = 900.0
 # molecule/rollback plants it in the engine's file and unit and in a container; no run may print it.
 PLANTED_SECRET = "hunter2-planted"
 HARDENING: dict[str, Any] = {"docker_engine_profile": "strict"}
+# The faults are tried on Docker Engine's role, whose changes can end containers.
+_ROLES: dict[str, Any] = {"bulkhead_roles": ["docker_engine"]}
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Operator:
             [
                 *(sys.executable, "-m", "ansible", "playbook"),
                 *("--inventory", self.inventory, "--limit", self.name, "--diff", "-vvv"),
-                *("--extra-vars", json.dumps(variables)),
+                *("--extra-vars", json.dumps({**_ROLES, **variables})),
                 CHECKOUT / "playbooks" / f"{playbook}.yml",
             ],
             cwd=CHECKOUT,
