@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a converged run of the playbook harden for Docker costs, beside as many plain `ping` calls on the same machine.
+"""What a converged run of harden for Docker costs, beside as many plain `ping` calls on the same machine.
 
 Run it by hand on a machine that may be hardened, for example one of the lab's:
 
