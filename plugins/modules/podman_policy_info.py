@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Read everything that a policy for Podman is decided from, and measure what is in force."""
+"""Read what a policy for Podman is decided from; `plugins/action/podman_policy_info.py` opens the answer."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ options:
         C(sleep).
       - Without it an image is made of the host's static busybox, and removed afterwards.
     type: str
+  seal:
+    description: Set by the action plugin; do not set it.
+    type: str
 attributes:
   check_mode:
     description: Reads the same, starts no container, and asks only accounts that have storage of Podman's.
@@ -60,7 +63,8 @@ podman:
     - V(installed); and where it is V(version), V(info) (the document of C(podman info), or null with
       V(reason)), V(files) (path -> text, or null where it could not be read), V(users) (objects of V(name),
       V(uid), V(home), V(info) and V(reason)), and V(auto_userns_ids).
-    - The texts of files can hold credentials, so give the task C(no_log).
+    - The texts of files can hold credentials. They reach the controller unreadable for logs, and stand in the
+      task's result, so give the task C(no_log).
   returned: success
   type: dict
 proofs:
@@ -77,11 +81,13 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_proof_p
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_gather import gather_podman
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._sealed import new_key, seal
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "users": {"type": "list", "elements": "str", "default": []},
     "prove": {"type": "bool", "default": False},
     "image": {"type": "str"},
+    "seal": {"type": "str", "no_log": True},
 }
 
 # Without options of its own, so that what is measured is the policy.
@@ -100,7 +106,8 @@ def run(module: AnsibleModule, system: System) -> dict[str, Any]:
     for proof in proofs:
         for left in proof["left"]:
             module.warn(f"{proof['user']}: could not be removed: {left}")
-    return {"changed": False, "podman": found, "proofs": proofs}
+    sealed = seal(found, params["seal"] or new_key())  # a connection prints the answer at -vvv
+    return {"changed": False, "sealed": sealed, "proofs": proofs}
 
 
 def main() -> None:

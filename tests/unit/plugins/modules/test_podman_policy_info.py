@@ -20,12 +20,14 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     Completed,
     FileFacts,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._sealed import new_key, unseal
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import UserFileError
 from ansible_collections.bulkhead.hardening.plugins.modules import podman_policy_info
 from unit.fake_system import FakeSystem
 
 INFO = {"version": {"Version": "5.4.2"}, "store": {"graphDriverName": "overlay"}}
 OWN = os.getuid()
+KEY = new_key()
 
 
 class PodmanHost(FakeSystem):
@@ -190,7 +192,7 @@ class Module:
     """Stands for AnsibleModule."""
 
     def __init__(self, *, check_mode: bool = False, **params: Any) -> None:
-        self.params = {"users": [], "prove": True, "image": None, **params}
+        self.params = {"users": [], "prove": True, "image": None, "seal": KEY, **params}
         self.check_mode = check_mode
         self.warned: list[str] = []
 
@@ -231,3 +233,10 @@ def test_nothing_is_started_unless_asked_or_where_there_is_no_podman(
     assert podman_policy_info.run(Module(prove=False), host)["proofs"] == []  # type: ignore[arg-type]
     host.local("/usr/bin/podman").unlink()
     assert podman_policy_info.run(Module(), host)["proofs"] == []  # type: ignore[arg-type]
+
+
+def test_what_files_hold_is_in_no_plain_answer(host: PodmanHost) -> None:
+    host.write("/etc/containers/containers.conf", '[containers]\nenv = ["TOKEN=hunter2-planted"]\n')
+    outcome = podman_policy_info.run(Module(prove=False), host)  # type: ignore[arg-type]
+    assert "hunter2" not in json.dumps(outcome)
+    assert "hunter2" in unseal(outcome["sealed"], KEY)["files"]["/etc/containers/containers.conf"]
