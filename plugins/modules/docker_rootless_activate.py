@@ -1,0 +1,188 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Run users' own Docker daemons as their files say: look, decide, act, look again."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: docker_rootless_activate
+short_description: Run Docker daemons of unprivileged users
+version_added: "0.2.0"
+author: "The Bulkhead authors (@bulkhead)"
+description:
+  - Looks at the Docker daemon of each user, and says what is to be done so that it runs as its files say and
+    comes back after a reboot, and what has to wait. Then does it, all users in one call, through each user's
+    own systemd manager.
+  - The files are written by M(bulkhead.hardening.owned_config); what belongs in them says
+    P(bulkhead.hardening.docker_rootless_files#filter).
+  - A rootless daemon holds the network of its containers, so that they end with it, whatever C(live-restore)
+    says. A daemon that is older than its files is restarted. One with running containers is restarted or
+    stopped only with O(allow=stop_containers); otherwise it is reported as pending, with their names.
+  - In check mode it looks and decides only.
+options:
+  users:
+    description: Names of accounts.
+    type: list
+    elements: str
+    required: true
+  state:
+    description: V(absent) stops and disables the daemons. Images, volumes and containers stay on the disk.
+    type: str
+    choices: [present, absent]
+    default: present
+  allow:
+    description: How much a run may cost. V(restart) restarts daemons in which no container runs.
+    type: str
+    choices: [nothing, restart, stop_containers]
+    default: restart
+  changed:
+    description: Users whose unit or C(daemon.json) this run wrote, or in check mode would write.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    description: Predicts what a real run does.
+    support: full
+  diff_mode:
+    description: Shows what is done, a line each.
+    support: full
+extends_documentation_fragment: bulkhead.hardening.open_checkpoint
+"""
+
+EXAMPLES = r"""
+- name: See how the daemons of two users are
+  bulkhead.hardening.docker_rootless_activate:
+    users: [amber, basil]
+  check_mode: true
+  register: found
+"""
+
+RETURN = r"""
+host:
+  description: V(dockerd), V(script) and V(version), of what the daemons are started with.
+  returned: success
+  type: dict
+users:
+  description:
+    - By user V(uid), V(home), V(obstacle) (why no daemon can run, or null), V(enabled), V(running),
+      V(version), V(containers) (names of those that run) and V(data) (whether there are images).
+  returned: success
+  type: dict
+steps:
+  description: What is done, or in check mode would be, in this order.
+  returned: success
+  type: list
+  elements: str
+  sample: ["enable amber", "start amber"]
+pending:
+  description: By user, why something was not done.
+  returned: success
+  type: dict
+withheld:
+  description: Users whose files have to stay as they are.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootless import (
+    ALLOWED,
+    DockerRootlessError,
+    RootlessPlan,
+    UserDaemon,
+    decide,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootless_port import (
+    act,
+    look_at_host,
+    look_at_users,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._run_fence import changing
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    "users": {"type": "list", "elements": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "allow": {"type": "str", "choices": list(ALLOWED), "default": "restart"},
+    "changed": {"type": "list", "elements": "str", "default": []},
+    "checkpoint": {"type": "str"},
+}
+# A daemon of 20.10 does not tell systemd when it is ready.
+ANSWER_SECONDS = 120.0
+POLL_SECONDS = 1.0
+
+
+def run(module: AnsibleModule, system: System) -> dict[str, Any]:
+    """Look, decide, act unless in check mode, look again."""
+    params = module.params
+    host = look_at_host(system)
+    if params["state"] == "present" and params["users"]:
+        host.refuse_missing()
+    users = look_at_users(system, params["users"])
+    plan = decide(users, state=params["state"], allow=params["allow"], changed=params["changed"])
+    result = {
+        "changed": bool(plan.steps),
+        "host": {"dockerd": host.dockerd, "script": host.script, "version": host.version},
+        "steps": plan.lines(),
+        "pending": plan.pending,
+        "withheld": plan.withheld,
+        "diff": {"before": "", "after": "".join(f"{line}\n" for line in plan.lines())},
+    }
+    if plan.steps and not module.check_mode:
+        with changing(params["checkpoint"]):
+            act(system, plan.steps)
+        users = _settled(system, params["users"], plan)
+    return {**result, "users": {user.name: user.as_facts() for user in users}}
+
+
+def _settled(system: System, names: list[str], plan: RootlessPlan) -> list[UserDaemon]:
+    """The daemons when what was done holds, for which one that starts has some time.
+
+    :raises DockerRootlessError: it does not hold
+    """
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        users = look_at_users(system, names)
+        problems = _problems(users, plan)
+        if not problems:
+            return users
+        if time.monotonic() > deadline:
+            raise DockerRootlessError(f"Done was: {'; '.join(plan.lines())}. Yet {'; '.join(problems)}.")
+        time.sleep(POLL_SECONDS)
+
+
+def _problems(users: list[UserDaemon], plan: RootlessPlan) -> list[str]:
+    problems = []
+    for user in users:
+        mine = {what for what, name in plan.steps if name == user.name}
+        if mine & {"start", "restart"}:
+            if user.daemon is None:
+                problems.append(f"{user.name}: the daemon was started and does not run")
+            elif user.daemon.silence:
+                problems.append(f"{user.name}: {user.daemon.silence}")
+        if "enable" in mine and not user.enabled:
+            problems.append(f"{user.name}: the unit was enabled, and the manager does not say so")
+        if "stop" in mine and user.daemon is not None:
+            problems.append(f"{user.name}: the daemon was stopped and runs")
+    return problems
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    try:
+        outcome = run(module, System())
+    except BulkheadError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**outcome)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The files of a user's own Docker daemon: its unit, its daemon.json, and the client's way to it.
+
+Sources: ``contrib/dockerd-rootless-setuptool.sh`` of moby 20.10 and 29.7, which writes the same unit and
+context; docs.docker.com/engine/security/rootless.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import check_key, parse_version
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootless import (
+    UNCHANGED,
+    UNIT,
+    DockerRootlessError,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._sensitive import DOCKER_PATTERNS
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import leaves
+
+__all__ = ["CONTEXT", "PROFILES", "REFUSED", "DaemonFiles", "daemon_files", "paths_of", "verdict"]
+
+CONTEXT = "rootless"
+_META = f".docker/contexts/meta/{hashlib.sha256(CONTEXT.encode()).hexdigest()}/meta.json"
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_MOVES = (
+    "another value leaves the user's images, volumes and containers behind; set it by hand before the first "
+    "start"
+)
+_SOCKET = "the socket is the user's own, below /run/user, and everybody who reaches it is that user"
+# Keys that this role gives to no daemon in a user namespace, each with the reason.
+REFUSED: dict[str, str] = {
+    "userns-remap": "the daemon lies in a user namespace already, and does not start with a second one",
+    "live-restore": "containers end with the daemon's own network namespace, so that it keeps none of them",
+    "hosts": _SOCKET,
+    "group": _SOCKET,
+    "data-root": _MOVES,
+    "exec-root": _MOVES,
+    "storage-driver": _MOVES,
+    "containerd": "the daemon starts one of its own",
+    "cgroup-parent": "it has to lie below the user's own manager, where the engine puts containers by itself",
+    "swarm-default-advertise-addr": "overlay networks do not work in a user namespace",
+    "selinux-enabled": "a daemon without root sets no labels",
+}
+
+_Entry = tuple[tuple[str, ...], Any, str | None, tuple[Any, ...] | None]
+_BASELINE: tuple[_Entry, ...] = (
+    (("log-opts", "max-size"), "10m", "smaller_size", None),
+    (("log-opts", "max-file"), "3", "smaller_number", None),
+    (("seccomp-profile",), "builtin", None, ("unconfined",)),
+)
+_STRICT: tuple[_Entry, ...] = ((("no-new-privileges",), True, None, None),)
+PROFILES: dict[str, tuple[_Entry, ...]] = {
+    "none": (),
+    "baseline": _BASELINE,
+    "strict": (*_BASELINE, *_STRICT),
+}
+
+
+@dataclass
+class DaemonFiles:
+    """The files of all users.
+
+    :ivar files: the option of owned_config
+    :ivar owners: path -> whose it is
+    :ivar notices: what was left out, and why
+    """
+
+    files: list[dict[str, Any]] = field(default_factory=list)
+    owners: dict[str, str] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+
+
+def paths_of(home: str) -> list[str]:
+    """The files of one user: unit, daemon.json, the client's context, and which one it takes."""
+    return [
+        f"{home}/.config/systemd/user/{UNIT}",
+        f"{home}/.config/docker/daemon.json",
+        f"{home}/{_META}",
+        f"{home}/.docker/config.json",
+    ]
+
+
+def daemon_files(
+    found: Mapping[str, Any],
+    *,
+    state: str,
+    profile: str,
+    settings: Mapping[str, Any],
+    context: bool,
+) -> DaemonFiles:
+    """What belongs in the files of every user who is not withheld.
+
+    :param found: the result of docker_rootless_activate
+    :raises DockerRootlessError: a setting cannot be had; every problem in one text
+    """
+    host, made = found["host"], DaemonFiles()
+    _refuse(settings, host["version"])
+    present = state == "present"
+    keys, floors = _daemon_json(made, profile, settings, host["version"]) if present else ({}, [])
+    validate = (
+        [host["dockerd"], "--validate", "--config-file=%s"]
+        if present and parse_version(host["version"]) >= (23,)
+        else []
+    )
+    for name, user in found["users"].items():
+        if name in found["withheld"]:
+            continue
+        unit, daemon_json, meta, client = paths_of(user["home"])
+        own = present and context
+        contents: list[dict[str, Any]] = [
+            {"path": unit, "format": "keyfile", "keys": _unit(host) if present else {}},
+            {
+                "path": daemon_json,
+                "format": "json",
+                "keys": keys,
+                "at_least": floors,
+                "secret": list(DOCKER_PATTERNS),
+                "validate": validate,
+            },
+            {"path": meta, "format": "json", "keys": _context(user["uid"]) if own else {}},
+            {"path": client, "format": "json", "keys": {"currentContext": CONTEXT} if own else {}},
+        ]
+        made.files += contents
+        made.owners.update({file["path"]: name for file in contents})
+    return made
+
+
+def verdict(found: Mapping[str, Any], proofs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What holds: `users`, `pending` and `failed`.
+
+    A limit whose controller the user's manager was not given waits for the manager's next start.
+    """
+    users = {name: {**facts, "proven": None} for name, facts in found["users"].items()}
+    pending, failed = dict(found["pending"]), {}
+    for proof in proofs:
+        name, reason = proof["user"], str(proof["reason"])
+        users[name]["proven"] = proof["proven"] if proof["tried"] else None
+        if not proof["proven"]:
+            waits = not proof["tried"] or reason.startswith("not delegated")
+            (pending if waits else failed)[f"{name}, proof" if waits else name] = reason
+    return {"users": users, "pending": pending, "failed": failed}
+
+
+def _refuse(settings: Mapping[str, Any], version: str) -> None:
+    problems = []
+    for name, value in settings.items():
+        problem = check_key(name, value, version or None)
+        if name in REFUSED:
+            problem = f"{name}: found it, accepted is to leave it out: {REFUSED[name]}."
+        if problem is not None:
+            problems.append(problem)
+    if problems:
+        lines = "".join(f"\n- {problem}" for problem in problems)
+        raise DockerRootlessError(f"docker_rootless_settings: nothing was changed, because of{lines}")
+
+
+def _daemon_json(
+    made: DaemonFiles, profile: str, settings: Mapping[str, Any], version: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Exact values, and those that give way to stronger ones."""
+    if profile not in PROFILES:
+        raise DockerRootlessError(
+            f"docker_rootless_profile: found {profile!r}, accepted are {', '.join(PROFILES)}. {UNCHANGED}"
+        )
+    keys, floors = dict(settings), []
+    named = leaves(settings)
+    for path, value, stronger, weak in PROFILES[profile]:
+        if any(path[: len(key)] == key[: len(path)] for key in named):
+            continue
+        if path[0] == "log-opts" and settings.get("log-driver", "json-file") != "json-file":
+            made.notices.append(f"{'.'.join(path)}: left out: it is not for {settings['log-driver']}.")
+            continue
+        problem = check_key(path[0], value if len(path) == 1 else {path[1]: value}, version or None)
+        if problem is not None:
+            made.notices.append(f"{'.'.join(path)}: left out: {problem}")
+        elif stronger is None and weak is None:
+            keys[path[0]] = value
+        else:
+            floor = {"key": list(path), "value": value, "stronger": stronger, "weak": weak and list(weak)}
+            floors.append({name: item for name, item in floor.items() if item is not None})
+    return keys, floors
+
+
+def _unit(host: Mapping[str, Any]) -> dict[str, Any]:
+    """As the engine's own tool writes it; only since 23.0 a daemon tells when it is ready."""
+    directory = host["script"].rpartition("/")[0]
+    path = _DEFAULT_PATH if directory in _DEFAULT_PATH.split(":") else f"{directory}:{_DEFAULT_PATH}"
+    ready = parse_version(host["version"]) >= (23,)
+    return {
+        "Unit": {"Description": "Docker Engine in a user namespace"},
+        "Service": {
+            "Environment": f"PATH={path}",
+            "ExecStart": host["script"],
+            "TimeoutSec": "0",
+            "RestartSec": "2",
+            "Restart": "always",
+            "LimitNOFILE": "infinity",
+            "LimitNPROC": "infinity",
+            "LimitCORE": "infinity",
+            "TasksMax": "infinity",
+            "Delegate": "yes",
+            "KillMode": "mixed",
+            **({"Type": "notify", "NotifyAccess": "all"} if ready else {"Type": "simple"}),
+        },
+        "Install": {"WantedBy": "default.target"},
+    }
+
+
+def _context(uid: int) -> dict[str, Any]:
+    return {
+        "Name": CONTEXT,
+        "Metadata": {"Description": "Docker Engine in a user namespace"},
+        "Endpoints": {"docker": {"Host": f"unix:///run/user/{uid}/docker.sock", "SkipTLSVerify": False}},
+    }
