@@ -137,7 +137,8 @@ def verdict(found: Mapping[str, Any], proofs: Sequence[Mapping[str, Any]]) -> di
     A limit whose controller the user's manager was not given waits for the manager's next start.
     """
     users = {name: {**facts, "proven": None} for name, facts in found["users"].items()}
-    pending, failed = dict(found["pending"]), {}
+    pending: dict[str, str] = dict(found["pending"])
+    failed: dict[str, str] = {}
     for proof in proofs:
         name, reason = proof["user"], str(proof["reason"])
         users[name]["proven"] = proof["proven"] if proof["tried"] else None

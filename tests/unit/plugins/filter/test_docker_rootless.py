@@ -1,0 +1,158 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The filters of the role docker_rootless: files of users' daemons, whose changed, what holds."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.bulkhead.hardening.plugins.filter.docker_rootless import (
+    docker_rootless_changed,
+    docker_rootless_files,
+    docker_rootless_verdict,
+)
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_rootless import REFUSED
+
+SCRIPT = "/usr/share/docker.io/contrib/dockerd-rootless.sh"
+UNIT = "/home/amber/.config/systemd/user/docker.service"
+DAEMON_JSON = "/home/amber/.config/docker/daemon.json"
+FLOORS = ["log-opts.max-size", "log-opts.max-file", "seccomp-profile"]
+CLIENT = "/home/amber/.docker/config.json"
+
+
+def _found(version: str = "26.1.5", script: str = SCRIPT, **more: Any) -> dict[str, Any]:
+    return {
+        "host": {"dockerd": "/usr/sbin/dockerd", "script": script, "version": version},
+        "users": {
+            "amber": {"uid": 1000, "home": "/home/amber"},
+            "basil": {"uid": 1001, "home": "/home/basil"},
+        },
+        "withheld": ["basil"],
+        "pending": {"basil": "no manager"},
+        **more,
+    }
+
+
+def _files(found: dict[str, Any] | None = None, **options: Any) -> dict[str, dict[str, Any]]:
+    made = docker_rootless_files(found or _found(), **options)
+    return {file["path"]: file for file in made["files"]}
+
+
+def test_the_files_are_those_of_every_user_who_is_not_withheld() -> None:
+    made = docker_rootless_files(_found())
+    assert set(made["owners"].values()) == {"amber"}
+    assert [path.removeprefix("/home/amber/") for path in made["owners"]] == [
+        ".config/systemd/user/docker.service",
+        ".config/docker/daemon.json",
+        f".docker/contexts/meta/{hashlib.sha256(b'rootless').hexdigest()}/meta.json",
+        ".docker/config.json",
+    ]
+
+
+def test_the_unit_finds_the_script_where_debian_has_it() -> None:
+    service = _files()[UNIT]["keys"]["Service"]
+    assert service["ExecStart"] == SCRIPT
+    assert service["Environment"].startswith("PATH=/usr/share/docker.io/contrib:")
+    assert (service["Type"], service["NotifyAccess"], service["Delegate"]) == ("notify", "all", "yes")
+    elsewhere = _files(_found(script="/usr/bin/dockerd-rootless.sh"))[UNIT]["keys"]["Service"]
+    assert "contrib" not in elsewhere["Environment"]
+
+
+def test_an_engine_that_does_not_tell_when_it_is_ready() -> None:
+    files = _files(_found("20.10.24"))
+    assert files[UNIT]["keys"]["Service"]["Type"] == "simple"
+    assert files[DAEMON_JSON]["validate"] == []
+    assert _files()[DAEMON_JSON]["validate"] == ["/usr/sbin/dockerd", "--validate", "--config-file=%s"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "keys", "floors"),
+    [
+        ("none", {}, []),
+        ("baseline", {}, ["log-opts.max-size", "log-opts.max-file", "seccomp-profile"]),
+        (
+            "strict",
+            {"no-new-privileges": True},
+            ["log-opts.max-size", "log-opts.max-file", "seccomp-profile"],
+        ),
+    ],
+)
+def test_the_profiles(profile: str, keys: dict[str, Any], floors: list[str]) -> None:
+    file = _files(profile=profile)[DAEMON_JSON]
+    assert file["keys"] == keys
+    assert [".".join(floor["key"]) for floor in file["at_least"]] == floors
+
+
+def test_what_is_named_goes_before_the_profile() -> None:
+    settings = {"no-new-privileges": False, "log-opts": {"max-size": "1g"}}
+    file = _files(profile="strict", settings=settings)[DAEMON_JSON]
+    assert file["keys"] == settings
+    assert [".".join(floor["key"]) for floor in file["at_least"]] == FLOORS[1:]
+    made = docker_rootless_files(_found(), settings={"log-driver": "journald"})
+    assert [notice.partition(":")[0] for notice in made["notices"]] == [
+        "log-opts.max-size",
+        "log-opts.max-file",
+    ]
+
+
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_what_such_a_daemon_cannot_have_is_refused(name: str) -> None:
+    with pytest.raises(AnsibleFilterError) as caught:
+        docker_rootless_files(_found(), settings={name: "x", "debgu": True})
+    text = str(caught.value)
+    assert text.startswith("docker_rootless_settings: nothing was changed, because of")
+    assert f"- {name}: found it, accepted is to leave it out: {REFUSED[name]}." in text
+    assert "- debgu: " in text
+
+
+def test_the_client_is_asked_for() -> None:
+    files = _files()
+    assert files[CLIENT]["keys"] == {"currentContext": "rootless"}
+    (meta,) = (file for path, file in files.items() if path.endswith("/meta.json"))
+    assert meta["keys"]["Endpoints"]["docker"]["Host"] == "unix:///run/user/1000/docker.sock"
+    for file in _files(context=False).values():
+        if "/.docker/" in file["path"]:
+            assert file["keys"] == {}
+
+
+def test_absent_wants_nothing_in_any_file() -> None:
+    for file in _files(state="absent", profile="strict").values():
+        assert file["keys"] == {}
+        assert file.get("at_least", []) == []
+
+
+def test_whose_daemon_got_other_files() -> None:
+    wanted = docker_rootless_files(_found())
+
+    def changed(*paths: str) -> list[str]:
+        files = [{"path": path, "changed": path in paths} for path in wanted["owners"]]
+        return docker_rootless_changed(wanted, configured={"files": files})
+
+    assert changed() == []
+    assert changed(CLIENT) == []
+    assert changed(UNIT) == changed(DAEMON_JSON, UNIT) == ["amber"]
+
+
+def _proof(reason: str | None, *, tried: bool = True) -> dict[str, Any]:
+    return {"user": "amber", "proven": reason is None, "tried": tried, "reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("proof", "proven", "pending", "failed"),
+    [
+        (_proof(None), True, {}, {}),
+        (_proof("the container did not start"), False, {}, {"amber": "the container did not start"}),
+        (_proof("not delegated to x: cpu"), False, {"amber, proof": "not delegated to x: cpu"}, {}),
+        (_proof("check mode", tried=False), None, {"amber, proof": "check mode"}, {}),
+    ],
+)
+def test_what_holds(
+    proof: dict[str, Any], proven: bool | None, pending: dict[str, str], failed: dict[str, str]
+) -> None:
+    verdict = docker_rootless_verdict(_found(), proofs=[proof])
+    assert verdict["users"]["amber"]["proven"] is proven
+    assert verdict["pending"] == {"basil": "no manager", **pending}
+    assert verdict["failed"] == failed

@@ -1,0 +1,215 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Users' own daemons on a made-up host: what is looked at as whom, what is run, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.bulkhead.hardening.plugins.module_utils import _docker_rootless_port
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import DockerRecords
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootless import DockerRootlessError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
+    Completed,
+    FileFacts,
+    PortError,
+)
+from ansible_collections.bulkhead.hardening.plugins.modules import docker_rootless_activate
+from unit.fake_system import FakeSystem
+
+AMBER = 61_001
+CGROUP = f"/sys/fs/cgroup/user.slice/user-{AMBER}.slice/user@{AMBER}.service/app.slice/docker.service"
+PROGRAMS = ("dockerd", "rootlesskit", "newuidmap", "newgidmap", "slirp4netns", "systemd-run")
+SCRIPT = "/usr/share/docker.io/contrib/dockerd-rootless.sh"
+
+
+class DaemonHost(FakeSystem):
+    """A host with Docker as Debian has it, and amber, whose manager runs and who has ids."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.add_account("amber", AMBER, home=str(root / "amber"))
+        (root / "amber").mkdir()
+        for name in PROGRAMS:
+            self.write(f"/usr/bin/{name}").chmod(0o755)
+        self.write(SCRIPT)
+        for name in ("subuid", "subgid"):
+            self.write(f"/etc/{name}", "amber:100000:65536\n")
+        self.write("/sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n")
+        self.bus = True
+        self.enabled = False
+        self.failing: dict[str, Completed] = {}
+        self.asked: list[tuple[int | None, tuple[str, ...]]] = []
+        self.containers: list[str] = []
+        self.silent = False
+
+    def stat(self, path: str, *, follow: bool = True) -> FileFacts:
+        if path == f"/run/user/{AMBER}/bus" and self.bus:
+            return FileFacts(**{**super().stat("/usr").__dict__, "type": "socket", "uid": AMBER})
+        return super().stat(path, follow=follow)
+
+    def started_at(self, start_ticks: int) -> float:
+        return float(start_ticks)
+
+    def run(self, argv: Sequence[str], **options: Any) -> Completed:
+        words = tuple(argv)
+        if words[1:] == ("--version",):
+            return Completed(words, 0, "Docker version 26.1.5+dfsg1, build a72d7cd\n", "")
+        self.asked.append((options.get("uid"), words))
+        verb = words[2]
+        if verb in self.failing:
+            return self.failing[verb]
+        if verb == "show":
+            state = "enabled" if self.enabled else "disabled"
+            return Completed(words, 0, f"UnitFileState={state}\nNeedDaemonReload=no\n", "")
+        self.enabled = {"enable": True, "disable": False}.get(verb, self.enabled)
+        if verb in ("start", "restart"):
+            self.start()
+        if verb == "stop":
+            self.local(f"{CGROUP}/cgroup.procs").unlink()
+        return Completed(words, 0, "", "")
+
+    def start(self, *, ticks: int = 500) -> None:
+        """As the user's manager and the kernel show a daemon."""
+        self.add_process(70, start_ticks=ticks)
+        self.write(f"{CGROUP}/cgroup.procs", "70\n")
+
+    def verbs(self) -> list[str]:
+        return [words[2] for _uid, words in self.asked if words[2] != "show"]
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DaemonHost:
+    made = DaemonHost(tmp_path)
+
+    def records(_system: Any, *, path: str, uid: int) -> DockerRecords:
+        assert (path, uid) == (f"/run/user/{AMBER}/docker.sock", AMBER)
+        if made.silent:
+            raise PortError(f"{path}: nobody answers")
+        inspected = {f"{number}" * 64: {"Name": f"/{name}"} for number, name in enumerate(made.containers)}
+        return DockerRecords({"Version": "26.1.5"}, {}, [], list(inspected), inspected)
+
+    monkeypatch.setattr(_docker_rootless_port, "fetch_docker_records", records)
+    monkeypatch.setattr(_docker_rootless_port, "look_as", lambda *_arguments: None)
+    monkeypatch.setattr(docker_rootless_activate, "ANSWER_SECONDS", 0.0)
+    return made
+
+
+class Module:
+    """Stands for AnsibleModule."""
+
+    def __init__(self, *, check_mode: bool = False, **params: Any) -> None:
+        given = {
+            "users": ["amber"],
+            "state": "present",
+            "allow": "restart",
+            "changed": [],
+            "checkpoint": None,
+        }
+        self.params = {**given, **params}
+        self.check_mode = check_mode
+
+
+def _run(host: DaemonHost, **options: Any) -> dict[str, Any]:
+    return docker_rootless_activate.run(Module(**options), host)  # type: ignore[arg-type]  # it stands for one
+
+
+def test_check_mode_predicts_and_the_real_run_does_it_and_then_nothing(host: DaemonHost) -> None:
+    predicted = _run(host, check_mode=True, changed=["amber"])
+    assert host.verbs() == []
+    done = _run(host, changed=["amber"])
+    assert predicted["steps"] == done["steps"] == ["daemon reload amber", "enable amber", "start amber"]
+    assert host.verbs() == ["daemon-reload", "enable", "reset-failed", "start"]
+    assert done["users"]["amber"]["running"] is True
+    assert done["users"]["amber"]["version"] == "26.1.5"
+    again = _run(host)
+    assert (again["changed"], again["steps"]) == (False, [])
+
+
+def test_every_command_is_the_user_s_own_manager_s(host: DaemonHost) -> None:
+    _run(host)
+    assert {uid for uid, _words in host.asked} == {AMBER}
+    assert {words[:2] for _uid, words in host.asked} == {("systemctl", "--user")}
+
+
+def test_running_containers_are_named_and_stay(host: DaemonHost) -> None:
+    host.start()
+    host.enabled, host.containers = True, ["web", "db"]
+    kept = _run(host, changed=["amber"])
+    assert "restart" not in host.verbs()
+    assert "db, web" in kept["pending"]["amber"]
+    ended = _run(host, changed=["amber"], allow="stop_containers")
+    assert ended["pending"] == {}
+    assert "restart" in host.verbs()
+
+
+def test_absent_stops_and_disables(host: DaemonHost) -> None:
+    host.start()
+    host.enabled = True
+    assert _run(host, state="absent")["steps"] == ["stop amber", "disable amber"]
+    assert _run(host, state="absent")["steps"] == []
+
+
+def test_the_host_s_programs_are_found_where_debian_has_them(host: DaemonHost) -> None:
+    assert _run(host, check_mode=True)["host"] == {
+        "dockerd": "/usr/bin/dockerd",
+        "script": SCRIPT,
+        "version": "26.1.5",
+    }
+
+
+@pytest.mark.parametrize("name", ["dockerd", "rootlesskit", "newuidmap", "newgidmap", "slirp4netns"])
+def test_a_host_that_lacks_a_program_is_refused(host: DaemonHost, name: str) -> None:
+    host.local(f"/usr/bin/{name}").unlink()
+    with pytest.raises(DockerRootlessError, match=f"found no {name} on this host.*Nothing was changed"):
+        _run(host)
+    assert _run(host, state="absent")["changed"] is False
+
+
+def test_who_is_no_user_is_named(host: DaemonHost) -> None:
+    with pytest.raises(DockerRootlessError) as caught:
+        _run(host, users=["amber", "gone", "root", "amber"])
+    text = str(caught.value)
+    assert "gone, which this host does not know" in text
+    assert "root, which has uid 0" in text
+    assert "amber more than once" in text
+    assert host.verbs() == []
+
+
+@pytest.mark.parametrize(
+    ("lack", "reason"),
+    [
+        (lambda host: setattr(host, "bus", False), "loginctl enable-linger amber"),
+        (
+            lambda host: host.write("/etc/subgid", "amber:100000:1000\n"),
+            "fewer than 65536 subordinate gids; the role rootless_users",
+        ),
+        (
+            lambda host: host.failing.update(show=Completed((), 1, "", "Failed to connect to bus")),
+            "the user's manager does not answer: Failed to connect to bus",
+        ),
+    ],
+)
+def test_a_user_who_lacks_something_is_pending(host: DaemonHost, lack: Any, reason: str) -> None:
+    lack(host)
+    outcome = _run(host)
+    assert reason in outcome["pending"]["amber"]
+    assert outcome["withheld"] == ["amber"]
+    assert host.verbs() == []
+
+
+def test_a_daemon_that_does_not_start_is_an_error_with_the_place_of_its_reason(host: DaemonHost) -> None:
+    host.failing["start"] = Completed((), 1, "", "Job for docker.service failed.")
+    with pytest.raises(DockerRootlessError) as caught:
+        _run(host)
+    assert "start amber: exit status 1: Job for docker.service failed." in str(caught.value)
+    assert "journalctl _SYSTEMD_USER_UNIT=docker.service" in str(caught.value)
+
+
+def test_a_daemon_that_starts_and_does_not_answer_is_an_error(host: DaemonHost) -> None:
+    host.silent = True
+    with pytest.raises(DockerRootlessError, match=r"Done was: enable amber; start amber.*nobody answers"):
+        _run(host)
