@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_proof import DID_NOT_START
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._sensitive import shown
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._plain import plain
@@ -57,35 +58,34 @@ def podman_policy_verdict(
     proofs: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """See podman_policy_verdict.yml."""
-    made = plain(policy)
-    measured = [proof for proof in plain(list(proofs)) if proof["facts"] is not None]
+    made, tried = plain(policy), plain(list(proofs))
+    measured = [container_of(proof) for proof in tried if proof["facts"] is not None]
     try:
         state = PodmanState.from_facts(plain(facts))
-        verdicts = judge_policy(
-            state,
-            made["files"],
-            made["owners"],
-            [*plain(list(containers)), *(container_of(proof) for proof in measured)],
-        )
+        found = [*plain(list(containers)), *measured]
+        verdicts = judge_policy(state, made["files"], made["owners"], found)
     except BulkheadError as error:
         raise AnsibleFilterError(str(error)) from error
+    unproven = {proof["user"]: str(proof["reason"]) for proof in tried if proof["facts"] is None}
+    broken = {name: reason for name, reason in unproven.items() if reason.startswith(DID_NOT_START)}
     open_ones = [verdict for verdict in verdicts if verdict.state not in ("in_force", "configured")]
     return {
         "keys": [{**asdict(verdict), "found": shown(verdict.found)} for verdict in verdicts],
-        "holds": not open_ones,
+        "holds": not open_ones and not broken,
         "pending": {
             f"{verdict.account}: {verdict.key}": f"{verdict.state}: {verdict.by}"
             for verdict in open_ones
             if verdict.state != "failed"
         },
         "failed": {
-            f"{verdict.account}: {verdict.key}": f"{verdict.by} has {shown(verdict.found)!r}"
-            for verdict in open_ones
-            if verdict.state == "failed"
+            **{f"{name}: a container": reason for name, reason in broken.items()},
+            **{
+                f"{verdict.account}: {verdict.key}": f"{verdict.by} has {shown(verdict.found)!r}"
+                for verdict in open_ones
+                if verdict.state == "failed"
+            },
         },
-        "not_measured": {
-            proof["user"]: proof["reason"] for proof in plain(list(proofs)) if proof["facts"] is None
-        },
+        "not_measured": {name: reason for name, reason in unproven.items() if name not in broken},
     }
 
 

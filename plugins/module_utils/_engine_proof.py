@@ -21,6 +21,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._proc_status im
 
 __all__ = [
     "CONTAINER_SECONDS",
+    "DID_NOT_START",
     "ENGINES",
     "EngineProofError",
     "Limits",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 ENGINES = ("podman", "docker")
+DID_NOT_START = "the container did not start"  # how the reason begins where the engine refuses it
 CONTAINER_SECONDS = 120  # whatever goes wrong, the container ends by then
 
 _REFERENCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._:/@-]{0,510}")

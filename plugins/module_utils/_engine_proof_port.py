@@ -16,6 +16,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._cgroups import
     parse_cgroup_file,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_proof import (
+    DID_NOT_START,
     Limits,
     Trial,
     check_request,
@@ -174,7 +175,7 @@ class _Proving:
         started = self._run(trial.start_command(), _START_SECONDS)
         identity = container_id(started.stdout)
         if started.returncode != 0 or identity is None:
-            return f"the container did not start: {_said(started)}"
+            return f"{DID_NOT_START}: {_said(started)}"
         self.facts = self._facts_of(identity)
         if self.facts is None:
             where = self._session.cgroup if self._uid else "the host's cgroups"

@@ -188,7 +188,7 @@ _ROWS: tuple[PodmanKey, ...] = (
     ),
     _key("containers", "containers.default_capabilities", "capabilities", secure=_STRICT_CAPABILITIES),
     _key("containers", "containers.default_sysctls", "sysctls"),
-    _key("containers", "containers.default_ulimits", "ulimits", secure=("nofile=1024:1048576",)),
+    _key("containers", "containers.default_ulimits", "ulimits"),
     _key("containers", "containers.devices", "texts", secure=()),
     _key("containers", "containers.env_host", "bool", secure=False),
     _key("containers", "containers.http_proxy", "bool", secure=False),

@@ -145,8 +145,6 @@ STRICT: tuple[ProfileKey, ...] = (
     ProfileKey(("containers", "http_proxy"), False, _is(False), when_absent=True),
 )
 
-_NOFILE = ("nofile", 1024, 1048576)
-
 
 def _profile(name: str) -> tuple[ProfileKey, ...]:
     keys = {"none": (), "baseline": BASELINE, "strict": (*BASELINE, *STRICT)}[name]
@@ -237,7 +235,6 @@ class _Draft:
             if not any(path[: len(entry.path)] == entry.path for path in named):
                 self._from_profile(entry)
         if self.profile == "strict":
-            self._ulimits(named)
             self._overlay(named)
             self.notices.append(
                 "no_new_privileges: left out: no release of Podman has a default for it. Give each container "
@@ -400,23 +397,6 @@ class _Draft:
         if order.index(own) < order.index(found.path):
             self.notices.append(f"{self.where}{found.path}: it is read after {own} and overrides it.")
 
-    def _ulimits(self, named: Mapping[KeyPath, Any]) -> None:
-        """Open files limited, beside the other limits of others, whose list ours replaces."""
-        path = ("containers", "default_ulimits")
-        if path in named:
-            return
-        found = self.others["containers"].keys.get(path)
-        others = (
-            [str(item) for item in found.value] if found is not None and isinstance(found.value, list) else []
-        )
-        name, soft, hard = _NOFILE
-        kept = [item for item in others if item.partition("=")[0] != name]
-        given = [item for item in others if item.partition("=")[0] == name]
-        if not given or _hard_limit(given[-1]) > hard:
-            self._put("containers", path, [*kept, f"{name}={soft}:{hard}"])
-        elif found is not None and found.path == self.own["containers"]:  # ours from an earlier run
-            self._put("containers", path, others)
-
     def _overlay(self, named: Mapping[KeyPath, Any]) -> None:
         path = ("storage", "options", "overlay", "mountopt")
         driver = self.state.fact(self.account, "store", "graphDriverName")
@@ -480,9 +460,3 @@ def _settings_of(table: str, members: Mapping[str, Any]) -> dict[KeyPath, Any]:
         whole = next((path[:depth] for depth in range(2, len(path)) if path[:depth] in PODMAN_KEYS), path)
         found[whole] = members[whole[1]] if whole != path else value
     return found
-
-
-def _hard_limit(text: str) -> float:
-    """Of ``nofile=1024:2048``; -1 is no limit."""
-    last = text.partition("=")[2].rpartition(":")[2]
-    return float("inf") if not last.isdigit() else int(last)

@@ -60,7 +60,7 @@ def test_the_settings_have_the_tables_of_podman_s_files() -> None:
 def test_every_key_of_the_profiles_has_its_reasoning() -> None:
     headings = re.findall(r"^### `([\w.-]+)`", DOCUMENT.read_text(encoding="utf-8"), re.M)
     keys = {".".join(entry.path) for entries in PROFILES.values() for entry in entries}
-    of_the_code = {"containers.default_ulimits", "storage.options.overlay.mountopt", "short-name-mode"}
+    of_the_code = {"storage.options.overlay.mountopt", "short-name-mode"}
     assert sorted(headings) == sorted(keys | of_the_code)
 
 
