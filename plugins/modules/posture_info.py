@@ -29,8 +29,24 @@ options:
       - V(containers) brings C(rootless_engines) with it. V(bulkhead) is what this collection has left open.
     type: list
     elements: str
-    choices: [host, kernel, docker, podman, containers, bulkhead]
-    default: [host, kernel, docker, podman, containers, bulkhead]
+    choices: [host, kernel, docker, podman, containers, rootless, bulkhead]
+    default: [host, kernel, docker, podman, containers, rootless, bulkhead]
+  users:
+    description:
+      - Accounts that V(rootless) looks at in any case, and that the controls judge even if they use no engine.
+      - The others are found. Looked at is who has subordinate ids, linger, a session or a running container.
+    type: list
+    elements: str
+    default: []
+    version_added: "0.2.0"
+  users_most:
+    description:
+      - Of how many other accounts V(rootless) looks at the files, the likeliest users of an engine first.
+      - Each costs some milliseconds, and all together 60 seconds at most.
+      - When some are left out, C(rootless.all_looked_at) is unreadable and names them.
+    type: int
+    default: 200
+    version_added: "0.2.0"
 attributes:
   check_mode:
     description: Can run in check mode and return what it returns without it.
@@ -1235,18 +1251,26 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture import PARTS, collect_posture
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_rootless import USERS_MOST
 
 
 def main() -> None:
     """Read the posture and return it."""
     module = AnsibleModule(
         argument_spec={
-            "gather": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)}
+            "gather": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)},
+            "users": {"type": "list", "elements": "str", "default": []},
+            "users_most": {"type": "int", "default": USERS_MOST},
         },
         supports_check_mode=True,
     )
     try:
-        posture = collect_posture(System(), module.params["gather"])
+        posture = collect_posture(
+            System(),
+            module.params["gather"],
+            users=module.params["users"],
+            users_most=module.params["users_most"],
+        )
     except BulkheadError as error:
         module.fail_json(msg=f"The posture could not be read: {error}")
     module.exit_json(changed=False, posture=posture)
