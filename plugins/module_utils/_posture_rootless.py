@@ -149,6 +149,22 @@ def _accounts(
     system: System, users: Sequence[str], subid_files: Any, running: set[int]
 ) -> tuple[_Accounts, list[str]]:
     """Each account with the reasons to look at it, and which of the named ones do not exist; without root."""
+    reasons = _reasons(system, users, subid_files, running)
+    found: dict[int, tuple[pwd.struct_passwd, set[str]]] = {}
+    unknown = []
+    for owner, why in reasons.items():
+        account = account_for(system, owner)
+        if account is None:
+            unknown += [printable(owner)] if "named" in why else []
+        elif account.pw_uid != 0:
+            found.setdefault(account.pw_uid, (account, set()))[1].update(why)
+    return list(found.values()), sorted(unknown)
+
+
+def _reasons(
+    system: System, users: Sequence[str], subid_files: Any, running: set[int]
+) -> dict[str, set[str]]:
+    """Name or uid of an account -> why it is looked at."""
     reasons: dict[str, set[str]] = defaultdict(set)
     for name in users:
         reasons[name].add("named")
@@ -163,15 +179,7 @@ def _accounts(
         for file in subid_files.files.values():
             for entry in file.entries:
                 reasons[entry.owner].add("subids")
-    found: dict[int, tuple[pwd.struct_passwd, set[str]]] = {}
-    unknown = []
-    for owner, why in reasons.items():
-        account = account_for(system, owner)
-        if account is None:
-            unknown += [printable(owner)] if "named" in why else []
-        elif account.pw_uid != 0:
-            found.setdefault(account.pw_uid, (account, set()))[1].update(why)
-    return list(found.values()), sorted(unknown)
+    return reasons
 
 
 def _surroundings(system: System, subid_files: Any, podman_version: Any, root: str) -> Surroundings:

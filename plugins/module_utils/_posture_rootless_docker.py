@@ -111,7 +111,7 @@ def _daemon_file(home: Survey) -> dict[str, Any]:
 
 
 def _settings(file: Any, values: Mapping[str, Any], info: Any) -> dict[str, Any]:
-    """Key -> `{value, configured, proof, file}`; what the daemon shows is in force, whatever the file says."""
+    """Key -> `{value, configured, proof, file}`; what the daemon shows is in force, and not the file."""
     reason = _why_unknown(file)
     if reason is not None:
         return dict.fromkeys(ROOTLESS_DOCKER_SETTINGS, unreadable(reason))

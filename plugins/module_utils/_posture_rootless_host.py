@@ -159,7 +159,7 @@ def _value(system: System, name: str) -> Optional[str]:
 
 
 def _delegation(system: System) -> dict[str, Any]:
-    """What the unit of users' managers delegates at its next start: several lines unite, an empty one resets."""
+    """What the unit of users' managers delegates when it starts: lines unite, an empty one resets."""
     fragment = next(
         (f"{place}/{_UNIT}" for place in _UNIT_DIRECTORIES if system.exists(f"{place}/{_UNIT}")), None
     )
