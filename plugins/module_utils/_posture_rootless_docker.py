@@ -84,7 +84,7 @@ def _unit(home: Survey) -> dict[str, Any]:
     """Whether it is there and enabled, and what its variables set for RootlessKit; the last one counts."""
     texts = [home.text(_UNIT), *(home.text(path) for path in home.below(f"{_UNIT}.d"))]
     lines = [line for text in texts if text for line in text.splitlines() if line.startswith("Environment=")]
-    variables = {name: value for line in lines for name, value in _VARIABLE.findall(line)}
+    variables: dict[str, str] = {name: value for line in lines for name, value in _VARIABLE.findall(line)}
     return {
         "exists": texts[0] is not None,
         "enabled": home.exists(_WANTED),
@@ -116,7 +116,7 @@ def _settings(file: Any, values: Mapping[str, Any], info: Any) -> dict[str, Any]
     if reason is not None:
         return dict.fromkeys(ROOTLESS_DOCKER_SETTINGS, unreadable(reason))
     live = _shown_by(info) if isinstance(info, dict) and not is_unreadable(info) else {}
-    settings = {}
+    settings: dict[str, Any] = {}
     for key, default in ROOTLESS_DOCKER_SETTINGS.items():
         configured = values.get(key, default)
         if type(configured) is not type(default):

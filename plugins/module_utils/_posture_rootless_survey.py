@@ -248,7 +248,7 @@ def _names(directory: int, path: str, ending: str) -> dict[str, Any]:
     finally:
         os.close(parent)
     try:
-        names = []
+        names: list[str] = []
         with os.scandir(descriptor) as entries:
             for count, entry in enumerate(entries):
                 if count > 1000 or len(names) > _DROP_INS:

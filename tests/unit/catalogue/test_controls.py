@@ -33,7 +33,7 @@ for area in sorted((HERE / "cases").glob("*.yml")):
 
 NOW = datetime.datetime(2026, 11, 23, tzinfo=datetime.timezone.utc)
 UNREADABLE = {"unreadable": "permission denied"}
-# Roles that are being written beside the controls that name them; a role that has come is checked like any other.
+# Roles that are being written beside the controls that name them; one that has come is checked as any other.
 COMING_ROLES = {"rootless_users", "podman_policy", "docker_rootless", "image_trust"}
 
 
