@@ -3,7 +3,7 @@
 """The posture's `rootless`: the users of rootless engines, and what the host has for them.
 
 Looked at is every account with subordinate ids, linger, a session or a running container, and every one that
-is named. An account without a sign of an engine costs two short processes and is not looked at further.
+is named. An account without a sign of an engine costs a short process or two and is not looked at further.
 """
 
 from __future__ import annotations

@@ -92,7 +92,9 @@ def collect_user(
     """
     session = session_facts(system, account, around.subid_files).as_facts()
     home = attempt(lambda: _home(account, around.root))
-    runtime = attempt(lambda: _runtime(account, around.root))
+    directory = session["runtime_directory"]
+    absent = not is_unreadable(directory) and directory["exists"] is False
+    runtime = None if absent else attempt(lambda: _runtime(account, around.root))
     uses = _uses_engine(home, runtime, containers)
     judged = True if listed else uses
     facts = {**session, "reasons": sorted(reasons), "uses_engine": uses, "judged": judged}
