@@ -38,6 +38,10 @@ MAPS = {
     "kernel.sysctls",
     "docker.flags.now",
     "docker.flags.next",
+    "podman.settings",
+    "rootless.sysctls",
+    "rootless.users[].podman.settings",
+    "rootless.users[].docker.settings",
 }
 FACTLESS = ({"unreadable"}, {"not_applicable"})
 
