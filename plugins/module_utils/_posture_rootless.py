@@ -107,8 +107,19 @@ def collect_rootless(
         **facts,
         "users": looked_at,
         "unknown_users": unknown,
-        "all_looked_at": unreadable(_left_out(left_out, most)) if left_out else True,
+        "all_looked_at": _all_looked_at(left_out, most, named=bool(users), subid_files=subid_files),
     }
+
+
+def _all_looked_at(left_out: Sequence[str], most: int, *, named: bool, subid_files: Any) -> Any:
+    if left_out:
+        return unreadable(_left_out(left_out, most))
+    if isinstance(subid_files, SubidFiles) and subid_files.source != "files" and not named:
+        return unreadable(
+            f"subordinate ids come from {subid_files.source}, which does not list who has them: name the "
+            "accounts"
+        )
+    return True
 
 
 def _left_out(names: Sequence[str], most: int) -> str:

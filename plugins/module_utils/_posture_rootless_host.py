@@ -16,6 +16,7 @@ from typing import Any, Optional
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     attempt,
     is_unreadable,
+    not_applicable,
     octal_mode,
     printable,
 )
@@ -186,7 +187,13 @@ def _delegation(system: System) -> dict[str, Any]:
 
 
 def _subids(found: SubidFiles) -> dict[str, Any]:
-    """Collisions of all entries, whoever has them, and lines that programs read in different ways."""
+    """Collisions of all entries, whoever has them, and lines that programs read in different ways.
+
+    A directory that gives the ids does not list them: what collides there it has to know itself.
+    """
+    if found.source != "files":
+        marker = not_applicable(f"subordinate ids come from {found.source}, which does not list them")
+        return {"source": printable(found.source), "collisions": marker, "unusable_lines": marker}
     names = {str(uid): text.partition(" ")[2] for uid, text in found.real.get("uid", {}).items()}
     collisions = [
         collision

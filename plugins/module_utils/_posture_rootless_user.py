@@ -13,6 +13,7 @@ from typing import Any, Optional
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     attempt,
     is_unreadable,
+    not_applicable,
     printable,
     unreadable,
 )
@@ -40,6 +41,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_sessi
     SubidFiles,
     session_facts,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_text import KINDS
 from ansible_collections.bulkhead.hardening.plugins.module_utils._unix_http import parse_json
 
 __all__ = ["Surroundings", "account_for", "collect_user"]
@@ -90,7 +92,7 @@ def collect_user(
     :param listed: whether it was asked for by name, so that the controls judge it in any case
     :param containers: whether a container of it runs
     """
-    session = session_facts(system, account, around.subid_files).as_facts()
+    session = _session(system, account, around)
     home = attempt(lambda: _home(account, around.root))
     directory = session["runtime_directory"]
     absent = not is_unreadable(directory) and directory["exists"] is False
@@ -101,6 +103,17 @@ def collect_user(
     if judged is False:
         return {**facts, **dict.fromkeys(_DETAILS)}
     return {**facts, **_details(account, home, runtime, around)}
+
+
+def _session(system: System, account: pwd.struct_passwd, around: Surroundings) -> dict[str, Any]:
+    """The session's facts; where a directory gives the ids, it is not known what they collide with."""
+    facts = session_facts(system, account, around.subid_files).as_facts()
+    subids = facts["subids"]
+    if isinstance(subids, dict) and subids.get("source") not in ("files", None):
+        marker = not_applicable(f"subordinate ids come from {subids['source']}, which does not list them")
+        for kind in KINDS:
+            subids[kind]["collisions"] = marker
+    return facts
 
 
 _DETAILS = ("home_directory", "home_file_system", "drives_root_engine", "docker_host", "podman", "docker")

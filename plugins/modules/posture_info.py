@@ -42,7 +42,7 @@ options:
   users_most:
     description:
       - Of how many other accounts V(rootless) looks at the files, the likeliest users of an engine first.
-      - Each costs some milliseconds, and all together 60 seconds at most.
+      - Each costs some milliseconds, and none is begun after 60 seconds.
       - When some are left out, C(rootless.all_looked_at) is unreadable and names them.
     type: int
     default: 200

@@ -464,6 +464,19 @@ def test_collisions_of_the_whole_host_and_of_the_user(user_of_podman: Host) -> N
     assert amber["subids"]["gid"]["collisions"] == []
 
 
+def test_ids_of_a_directory_are_not_said_to_collide_with_nothing(user_of_podman: Host) -> None:
+    user_of_podman.write("/etc/nsswitch.conf", "subid: sss\n")
+    user_of_podman.answers["getsubids", "amber"] = "0: amber 100000 65536\n"
+    user_of_podman.answers["getsubids", "-g", "amber"] = "0: amber 100000 65536\n"
+    found = user_of_podman.rootless()
+    assert "not_applicable" in found["subids"]["collisions"]
+    assert "sss" in found["all_looked_at"]["unreadable"]
+    (amber,) = [user for user in found["users"] if user["name"] == "amber"]
+    assert amber["subids"]["uid"]["count"] == 65536
+    assert "not_applicable" in amber["subids"]["uid"]["collisions"]
+    assert user_of_podman.rootless(users=["amber"])["all_looked_at"] is True
+
+
 def test_two_hundred_accounts_without_an_engine(host: Host) -> None:
     """Each costs two processes and no command."""
     for number in range(200):
