@@ -126,6 +126,8 @@ def restart_sessions(posture: dict[str, Any]) -> None:
 
 def keep_namespaces(posture: dict[str, Any]) -> None:
     posture["rootless"]["changed_at_boot"] = []
+    posture["kernel"]["sysctls"]["user.max_user_namespaces"] = "11841"
+    posture["kernel"]["user_namespaces"]["unprivileged"] = True
 
 
 def keep_ports(posture: dict[str, Any]) -> None:
