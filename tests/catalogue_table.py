@@ -29,6 +29,10 @@ _AREAS = {
     "host": "Host",
     "kernel": "Kernel",
     "podman": "Podman",
+    "image_trust": "Image trust",
+    "rootless": "Rootless engines",
+    "rootless_podman": "Rootless Podman",
+    "rootless_docker": "Rootless Docker",
     "collection": "This collection",
 }
 _FRAMEWORKS = {

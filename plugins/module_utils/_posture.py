@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import DockerRecords
@@ -46,12 +46,20 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_kernel
     KERNEL_WITNESSES,
     collect_kernel,
 )
-from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_podman import collect_podman
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_podman import (
+    collect_podman,
+    podman_version,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_rootless import (
+    ROOTLESS_WITNESSES,
+    USERS_MOST,
+    collect_rootless,
+)
 
 __all__ = ["PARTS", "SCHEMA_VERSION", "WITNESSES", "collect_posture"]
 
 SCHEMA_VERSION = "1.0"
-PARTS = ("host", "kernel", "docker", "podman", "containers", "bulkhead")
+PARTS = ("host", "kernel", "docker", "podman", "containers", "rootless", "bulkhead")
 
 # Where each fact is read from. The longest name that begins a fact's path counts; `[]` stands for any entry.
 WITNESSES: Mapping[str, str] = {
@@ -63,6 +71,7 @@ WITNESSES: Mapping[str, str] = {
     **KERNEL_WITNESSES,
     **DOCKER_WITNESSES,
     **BULKHEAD_WITNESSES,
+    **ROOTLESS_WITNESSES,
     "podman": "the file system",
     "podman.version": "podman --version",
     "podman.version_text": "podman --version",
@@ -70,6 +79,9 @@ WITNESSES: Mapping[str, str] = {
     "podman.image_policy_default": "policy.json",
     "podman.unqualified_search_registries": "registries.conf and its drop-ins",
     "podman.insecure_registries": "registries.conf and its drop-ins",
+    "podman.short_name_mode": "registries.conf and its drop-ins",
+    "podman.settings": "containers.conf and its drop-ins",
+    "podman.image_trust": "policy.json, and stat(2) of the files that it names",
     "rootless_engines": "owners of the user namespaces of running containers, in /proc",
     "containers": "/proc and /sys/fs/cgroup",
     "containers[].id": "/proc/PID/cgroup, else the command line of its conmon",
@@ -105,8 +117,17 @@ WITNESSES: Mapping[str, str] = {
 _DOCKER_CGROUP = re.compile(r"^/(?!user\.slice/)(?:.*?/)?docker[-/]([0-9a-f]{64})")
 
 
-def collect_posture(system: System, gather: Collection[str] = PARTS) -> dict[str, Any]:
-    """The posture; parts that are not in `gather` are None. Reads only."""
+def collect_posture(
+    system: System,
+    gather: Collection[str] = PARTS,
+    *,
+    users: Sequence[str] = (),
+    users_most: int = USERS_MOST,
+) -> dict[str, Any]:
+    """The posture; parts that are not in `gather` are None. Reads only.
+
+    :param users: accounts that `rootless` looks at in any case, beside `users_most` others at most
+    """
     begun = time.monotonic()
     posture: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -117,10 +138,33 @@ def collect_posture(system: System, gather: Collection[str] = PARTS) -> dict[str
         "kernel": collect_kernel(system) if "kernel" in gather else None,
         "podman": attempt(lambda: collect_podman(system)) if "podman" in gather else None,
         **_docker_and_containers(system, gather),
+        "rootless": None,
         "bulkhead": collect_bulkhead(system) if "bulkhead" in gather else None,
     }
+    if "rootless" in gather:
+        posture["rootless"] = attempt(
+            lambda: collect_rootless(
+                system,
+                users=users,
+                most=users_most,
+                running=_running(posture["rootless_engines"]),
+                podman_version=_podman_version(system, posture["podman"]),
+            )
+        )
     posture["duration_seconds"] = round(time.monotonic() - begun, 2)
     return posture
+
+
+def _running(engines: Any) -> set[int]:
+    """The users with a running container, as far as it is known; every one has a session of systemd's too."""
+    return {engine["uid"] for engine in engines} if isinstance(engines, list) else set()
+
+
+def _podman_version(system: System, podman: Any) -> Any:
+    """The version that the part `podman` has, or what the program says where that was not gathered."""
+    if isinstance(podman, dict):
+        return podman if is_unreadable(podman) else podman["version"] if podman["installed"] else None
+    return podman_version(system)
 
 
 def _docker_and_containers(system: System, gather: Collection[str]) -> dict[str, Any]:

@@ -19,13 +19,21 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     printable,
     unreadable,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_files import Reader
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_image_trust import (
+    collect_image_trust,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_podman_settings import (
+    ConfigurationFiles,
+    settings_of,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._registries_conf import (
     Registries,
     merge_registries,
 )
 
-__all__ = ["collect_podman"]
+__all__ = ["collect_podman", "podman_version"]
 
 _ETC, _USR = "/etc/containers", "/usr/share/containers"
 _VERSION_SECONDS = 30.0
@@ -37,7 +45,7 @@ def collect_podman(system: System) -> dict[str, Any]:
     """The posture's `podman`. Runs `podman --version`, which makes no file; reads nothing of users."""
     program = system.find_program("podman")
     text = attempt(lambda: _version_text(system, program)) if program else None
-    version = re.match(r"\d+(?:\.\d+)*", text)[0] if isinstance(text, str) else text  # type: ignore[index]
+    version = _numbers(text)
     pooled = isinstance(version, str) and int(version.split(".")[0]) >= 6
     registries = attempt(lambda: _registries(system, pooled=pooled))
     known = isinstance(registries, Registries)
@@ -51,7 +59,28 @@ def collect_podman(system: System) -> dict[str, Any]:
         "image_policy_default": attempt(lambda: _policy_default(system)),
         "unqualified_search_registries": registries.unqualified_search if known else registries,
         "insecure_registries": registries.insecure if known else registries,
+        "short_name_mode": registries.short_name_mode if known else registries,
+        "settings": attempt(lambda: _settings(system, version)) if program else None,
+        "image_trust": attempt(lambda: collect_image_trust(system)) if program else None,
     }
+
+
+def podman_version(system: System) -> Any:
+    """The numeric part of Podman's version; None: it is not installed. An `unreadable` object otherwise."""
+    program = system.find_program("podman")
+    return _numbers(attempt(lambda: _version_text(system, program))) if program else None
+
+
+def _numbers(text: Any) -> Any:
+    match = re.match(r"\d+(?:\.\d+)*", text) if isinstance(text, str) else None
+    return text if match is None else match[0]
+
+
+def _settings(system: System, version: Any) -> dict[str, Any]:
+    if not isinstance(version, str):
+        raise PortError("the version of Podman is not known, and with it which files are read")
+    files = ConfigurationFiles(system, "containers")
+    return settings_of(files, Reader(version, storage_drop_ins=False))
 
 
 def _version_text(system: System, program: str) -> str:
@@ -97,7 +126,8 @@ def _drop_ins(system: System, name: str, *, pooled: bool) -> list[str]:
 def _registries(system: System, *, pooled: bool) -> Registries:
     paths = _registries_files(system, pooled=pooled)
     merged = merge_registries((path, system.read_text(path)) for path in paths)
-    return Registries([printable(name) for name in merged.unqualified_search], merged.insecure)
+    search = [printable(name) for name in merged.unqualified_search]
+    return Registries(search, merged.insecure, printable(merged.short_name_mode, limit=100))
 
 
 def _file(system: System, path: str) -> dict[str, Any]:

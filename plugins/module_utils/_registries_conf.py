@@ -16,7 +16,7 @@ from typing import Union
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError
 
-__all__ = ["Registries", "merge_registries"]
+__all__ = ["Registries", "Value", "merge_registries", "read_tables"]
 
 Value = Union[str, bool, int, "list[Value]", "dict[str, Value]"]
 
@@ -30,10 +30,14 @@ _DEEPEST = 8
 
 @dataclass(frozen=True)
 class Registries:
-    """What the files in effect say together; sorted where order has no meaning."""
+    """What the files in effect say together; sorted where order has no meaning.
+
+    :ivar short_name_mode: `permissive` is what no file says (containers-registries.conf(5))
+    """
 
     unqualified_search: list[str]
     insecure: list[str]
+    short_name_mode: str = "permissive"
 
 
 def merge_registries(files: Iterable[tuple[str, str]]) -> Registries:
@@ -42,10 +46,13 @@ def merge_registries(files: Iterable[tuple[str, str]]) -> Registries:
     A `[[registry]]` of a later file replaces the one with the same prefix. Raises `PortError`.
     """
     search: list[str] = []
+    short_names = "permissive"
     insecure: dict[str, list[str]] = {}
     for path, text in files:
         for table in _tables(path, text):
             values = dict(table.values)
+            if table.name == "" and isinstance(values.get("short-name-mode"), str):
+                short_names = str(values["short-name-mode"]).lower()
             if table.name in ("", "registries.search"):
                 key = "unqualified-search-registries" if table.name == "" else "registries"
                 search = _strings(path, values[key]) if key in values else search
@@ -55,7 +62,16 @@ def merge_registries(files: Iterable[tuple[str, str]]) -> Registries:
                 insecure[table.prefix] = [table.location] if values.get("insecure") is True else []
             elif table.name == "registry.mirror" and values.get("insecure") is True:
                 insecure.setdefault(table.prefix, []).append(table.location)
-    return Registries(search, sorted({place for places in insecure.values() for place in places}))
+    places = sorted({place for places in insecure.values() for place in places})
+    return Registries(search, places, short_names)
+
+
+def read_tables(path: str, text: str) -> list[tuple[str, dict[str, Value]]]:
+    """The tables of a TOML file of these forms, each with its name and values; the first has no name.
+
+    Raises `PortError`.
+    """
+    return [(table.name, table.values) for table in _tables(path, text)]
 
 
 @dataclass

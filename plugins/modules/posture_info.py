@@ -29,8 +29,24 @@ options:
       - V(containers) brings C(rootless_engines) with it. V(bulkhead) is what this collection has left open.
     type: list
     elements: str
-    choices: [host, kernel, docker, podman, containers, bulkhead]
-    default: [host, kernel, docker, podman, containers, bulkhead]
+    choices: [host, kernel, docker, podman, containers, rootless, bulkhead]
+    default: [host, kernel, docker, podman, containers, rootless, bulkhead]
+  users:
+    description:
+      - Accounts that V(rootless) looks at in any case, and that the controls judge without an engine too.
+      - The others are found. Looked at is who has subordinate ids, linger, a session or a running container.
+    type: list
+    elements: str
+    default: []
+    version_added: "0.2.0"
+  users_most:
+    description:
+      - Of how many other accounts V(rootless) looks at the files, the likeliest users of an engine first.
+      - Each costs some milliseconds, and none is begun after 60 seconds.
+      - When some are left out, C(rootless.all_looked_at) is unreadable and names them.
+    type: int
+    default: 200
+    version_added: "0.2.0"
 attributes:
   check_mode:
     description: Can run in check mode and return what it returns without it.
@@ -778,6 +794,86 @@ posture:
           description: Registries that may be spoken to without TLS.
           type: list
           elements: str
+        short_name_mode:
+          description: >-
+            V(enforcing), V(permissive) or V(disabled).
+          type: str
+        settings:
+          description: >-
+            Key of containers.conf to its value, to the same as C(configured), its C(proof) and
+            the C(file) that says it (null for a default).
+          type: dict
+        image_trust:
+          description: What policy.json trusts.
+          type: dict
+          contains:
+            path:
+              description: The file.
+              type: str
+            exists:
+              description: Whether it is there.
+              type: bool
+            valid:
+              description: Whether the engine takes it.
+              type: bool
+            error:
+              description: What is wrong with it.
+              type: str
+            default:
+              description: The strictest requirement of its default.
+              type: str
+            scopes:
+              description: Its rules, one for each scope.
+              type: list
+              elements: dict
+              contains:
+                transport:
+                  description: For example V(docker).
+                  type: str
+                scope:
+                  description: Registry, repository or image.
+                  type: str
+                requirement:
+                  description: The strictest requirement.
+                  type: str
+            accepting_scopes:
+              description: Scopes of registries that let anything in.
+              type: list
+              elements: str
+            keys:
+              description: The files of the keys that it names.
+              type: list
+              elements: dict
+              contains:
+                path:
+                  description: Where it is.
+                  type: str
+                exists:
+                  description: Whether it is there.
+                  type: bool
+                owner:
+                  description: Owner.
+                  type: str
+                mode:
+                  description: Four octal digits.
+                  type: str
+            lookaside_files:
+              description: The files in registries.d.
+              type: list
+              elements: dict
+              contains:
+                path:
+                  description: Where it is.
+                  type: str
+                exists:
+                  description: Whether it is there.
+                  type: bool
+                owner:
+                  description: Owner.
+                  type: str
+                mode:
+                  description: Four octal digits.
+                  type: str
     rootless_engines:
       description: Engines of users other than root that have a running container.
       type: list
@@ -1168,6 +1264,420 @@ posture:
             read_only_root:
               description: Whether a read-only root was asked for.
               type: bool
+    rootless:
+      description: Users of rootless engines, and what the host has for them.
+      type: dict
+      contains:
+        id_programs:
+          description: The programs newuidmap and newgidmap.
+          type: list
+          elements: dict
+          contains:
+            name:
+              description: Which one.
+              type: str
+            path:
+              description: Where it is.
+              type: str
+            owner:
+              description: Owner.
+              type: str
+            mode:
+              description: Four octal digits.
+              type: str
+            rights:
+              description: >-
+                V(setuid), V(capability) or V(none).
+              type: str
+        sysctls:
+          description: >-
+            Sysctl to its C(value), and to the C(boot_value) that the C(boot_file) gives it at
+            boot.
+          type: dict
+        changed_at_boot:
+          description: Sysctls of user namespaces that a reboot changes.
+          type: list
+          elements: str
+        cgroup_version:
+          description: 1 or 2.
+          type: int
+        delegation:
+          description: What users' managers get at their next start.
+          type: dict
+          contains:
+            controllers:
+              description: Controllers.
+              type: list
+              elements: str
+            files:
+              description: The files that say so.
+              type: list
+              elements: str
+        subids:
+          description: All subordinate ids together.
+          type: dict
+          contains:
+            source:
+              description: >-
+                V(files), or the directory that they come from.
+              type: str
+            collisions:
+              description: Ranges that belong to somebody else too.
+              type: list
+              elements: str
+            unusable_lines:
+              description: Lines that programs read in different ways.
+              type: list
+              elements: str
+        users:
+          description: >-
+            Accounts with subordinate ids, linger, a session or a container, and those that were
+            named. Not root.
+          type: list
+          elements: dict
+          contains:
+            name:
+              description: Its name.
+              type: str
+            uid:
+              description: Its id.
+              type: int
+            home:
+              description: Its home directory.
+              type: str
+            reasons:
+              description: >-
+                Why it was looked at. Some of V(named), V(containers), V(linger), V(session)
+                and V(subids).
+              type: list
+              elements: str
+            uses_engine:
+              description: Whether it has storage, a unit, a daemon or a container of a rootless engine.
+              type: bool
+            judged:
+              description: >-
+                Whether the controls judge it. The facts from C(home_directory) on are null
+                where not.
+              type: bool
+            linger:
+              description: Whether its systemd manager starts at boot.
+              type: bool
+            runtime_directory:
+              description: Where its sockets are.
+              type: dict
+              contains:
+                path:
+                  description: Where it is.
+                  type: str
+                exists:
+                  description: Whether it is there.
+                  type: bool
+                owner:
+                  description: Owner.
+                  type: str
+                mode:
+                  description: Four octal digits.
+                  type: str
+            manager:
+              description: Whether its systemd manager runs.
+              type: bool
+            bus:
+              description: Its session bus.
+              type: dict
+              contains:
+                usable:
+                  description: Whether it can be asked.
+                  type: bool
+                reason:
+                  description: Why not.
+                  type: str
+            controllers:
+              description: Cgroup controllers of the running manager; null while none runs.
+              type: list
+              elements: str
+            subids:
+              description: Its subordinate ids.
+              type: dict
+              contains:
+                source:
+                  description: >-
+                    V(files), or the directory that they come from.
+                  type: str
+                uid:
+                  description: Subordinate uids.
+                  type: dict
+                  contains:
+                    count:
+                      description: How many.
+                      type: int
+                    ranges:
+                      description: Where.
+                      type: list
+                      elements: dict
+                      contains:
+                        start:
+                          description: The first id.
+                          type: int
+                        count:
+                          description: How many.
+                          type: int
+                    collisions:
+                      description: Who else has some of them.
+                      type: list
+                      elements: str
+                gid:
+                  description: Subordinate gids.
+                  type: dict
+                  contains:
+                    count:
+                      description: How many.
+                      type: int
+                    ranges:
+                      description: Where.
+                      type: list
+                      elements: dict
+                      contains:
+                        start:
+                          description: The first id.
+                          type: int
+                        count:
+                          description: How many.
+                          type: int
+                    collisions:
+                      description: Who else has some of them.
+                      type: list
+                      elements: str
+            home_directory:
+              description: Its home.
+              type: dict
+              contains:
+                mode:
+                  description: Four octal digits.
+                  type: str
+                owned:
+                  description: Whether it is the account's.
+                  type: bool
+            home_file_system:
+              description: What the home is on.
+              type: dict
+              contains:
+                mount_point:
+                  description: Where it is mounted.
+                  type: str
+                type:
+                  description: For example V(ext4).
+                  type: str
+                nosuid:
+                  description: Mount option.
+                  type: bool
+                nodev:
+                  description: Mount option.
+                  type: bool
+                noexec:
+                  description: Mount option.
+                  type: bool
+                overlay:
+                  description: >-
+                    V(works), V(fails) or V(unknown), by its type.
+                  type: str
+            drives_root_engine:
+              description: Whether it is in the group docker.
+              type: bool
+            docker_host:
+              description: Where its docker client goes.
+              type: dict
+              contains:
+                variable:
+                  description: >-
+                    V(own), V(root), V(tcp) or V(other), by DOCKER_HOST in its files.
+                  type: str
+                context:
+                  description: The current context.
+                  type: str
+            podman:
+              description: Podman, as it applies to the user; null where it is not installed.
+              type: dict
+              contains:
+                storage:
+                  description: Whether there is storage.
+                  type: bool
+                socket:
+                  description: The user's API socket.
+                  type: dict
+                  contains:
+                    path:
+                      description: Where it is.
+                      type: str
+                    exists:
+                      description: Whether something is there.
+                      type: bool
+                    is_socket:
+                      description: Whether that is a socket.
+                      type: bool
+                    owned:
+                      description: Whether it is the user's.
+                      type: bool
+                    mode:
+                      description: Four octal digits.
+                      type: str
+                    listening:
+                      description: Whether something listens on it.
+                      type: bool
+                overrides:
+                  description: The user's own files, without those of this collection.
+                  type: list
+                  elements: dict
+                  contains:
+                    file:
+                      description: >-
+                        V(containers), V(registries) or V(storage).
+                      type: str
+                    path:
+                      description: Where it is, from the home on.
+                      type: str
+                    keys:
+                      description: Keys in it.
+                      type: list
+                      elements: str
+                settings:
+                  description: As C(podman.settings), with the user's own files.
+                  type: dict
+                own_image_policy:
+                  description: Whether the user has a policy.json.
+                  type: bool
+                image_policy_default:
+                  description: The strictest requirement of the default that applies.
+                  type: str
+                unqualified_search_registries:
+                  description: Where short names are looked for.
+                  type: list
+                  elements: str
+                insecure_registries:
+                  description: Registries that may be spoken to without TLS.
+                  type: list
+                  elements: str
+                short_name_mode:
+                  description: >-
+                    V(enforcing), V(permissive) or V(disabled).
+                  type: str
+            docker:
+              description: The user's Docker daemon; null where there is no sign of one.
+              type: dict
+              contains:
+                storage:
+                  description: Whether there is storage.
+                  type: bool
+                unit:
+                  description: The user unit docker.service.
+                  type: dict
+                  contains:
+                    exists:
+                      description: Whether it is there.
+                      type: bool
+                    enabled:
+                      description: Whether it starts with the manager.
+                      type: bool
+                    host_loopback:
+                      description: Whether containers reach the host's loopback.
+                      type: bool
+                    network:
+                      description: Network driver that it sets.
+                      type: str
+                    port_driver:
+                      description: Port driver that it sets.
+                      type: str
+                socket:
+                  description: The daemon's socket.
+                  type: dict
+                  contains:
+                    path:
+                      description: Where it is.
+                      type: str
+                    exists:
+                      description: Whether something is there.
+                      type: bool
+                    is_socket:
+                      description: Whether that is a socket.
+                      type: bool
+                    owned:
+                      description: Whether it is the user's.
+                      type: bool
+                    mode:
+                      description: Four octal digits.
+                      type: str
+                running:
+                  description: Whether a daemon answers.
+                  type: bool
+                configuration_file:
+                  description: Its daemon.json.
+                  type: dict
+                  contains:
+                    path:
+                      description: Where it is, from the home on.
+                      type: str
+                    exists:
+                      description: Whether it is there.
+                      type: bool
+                    valid:
+                      description: Whether it is a JSON object; null when it is not there.
+                      type: bool
+                    error:
+                      description: What is wrong with it.
+                      type: str
+                    keys:
+                      description: Keys in it.
+                      type: list
+                      elements: str
+                settings:
+                  description: >-
+                    Key of daemon.json to its C(value), the C(configured) one, its
+                    C(proof), as in C(docker.settings), and the C(file).
+                  type: dict
+                info:
+                  description: What the daemon says of itself; null when none answers.
+                  type: dict
+                  contains:
+                    version:
+                      description: Its version.
+                      type: str
+                    security_options:
+                      description: For example V(name=rootless).
+                      type: list
+                      elements: str
+                    cgroup_driver:
+                      description: >-
+                        V(systemd), V(cgroupfs) or V(none).
+                      type: str
+                    cgroup_version:
+                      description: >-
+                        V(1) or V(2).
+                      type: str
+                    storage_driver:
+                      description: Storage driver.
+                      type: str
+                    logging_driver:
+                      description: Default logging driver.
+                      type: str
+                    live_restore:
+                      description: Whether containers survive its restart.
+                      type: bool
+                    containers_running:
+                      description: How many containers run.
+                      type: int
+                    data_root:
+                      description: Where images and volumes are.
+                      type: str
+                    warnings:
+                      description: Its own warnings.
+                      type: list
+                      elements: str
+        unknown_users:
+          description: Named accounts that do not exist.
+          type: list
+          elements: str
+        all_looked_at:
+          description: Whether no account was left out by a limit.
+          type: bool
     bulkhead:
       description: What this collection itself has left open on the host.
       type: dict
@@ -1235,18 +1745,26 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture import PARTS, collect_posture
+from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_rootless import USERS_MOST
 
 
 def main() -> None:
     """Read the posture and return it."""
     module = AnsibleModule(
         argument_spec={
-            "gather": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)}
+            "gather": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)},
+            "users": {"type": "list", "elements": "str", "default": []},
+            "users_most": {"type": "int", "default": USERS_MOST},
         },
         supports_check_mode=True,
     )
     try:
-        posture = collect_posture(System(), module.params["gather"])
+        posture = collect_posture(
+            System(),
+            module.params["gather"],
+            users=module.params["users"],
+            users_most=module.params["users_most"],
+        )
     except BulkheadError as error:
         module.fail_json(msg=f"The posture could not be read: {error}")
     module.exit_json(changed=False, posture=posture)

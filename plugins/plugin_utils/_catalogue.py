@@ -28,7 +28,7 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._expressions im
 __all__ = ["REFERENCES", "SEVERITIES", "SUBJECTS", "CatalogueError", "Control", "load_catalogue", "nearest"]
 
 SEVERITIES = ("critical", "high", "medium", "low")
-SUBJECTS = ("host", "docker", "podman", "container", "network")
+SUBJECTS = ("host", "docker", "podman", "user", "container", "network")
 
 # The frameworks that a control may refer to, and whether several of their ids can be given.
 REFERENCES: Mapping[str, str] = {

@@ -27,6 +27,10 @@ AREAS = {
     "host": "Host",
     "kernel": "Kernel",
     "podman": "Podman",
+    "image_trust": "Image trust",
+    "rootless": "Rootless engines",
+    "rootless_podman": "Rootless Podman",
+    "rootless_docker": "Rootless Docker",
     "collection": "This collection",
 }
 

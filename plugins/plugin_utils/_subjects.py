@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the controls are about on a host: itself, its engines, each container, each network."""
+"""What the controls are about on a host: itself, its engines, each user, container and network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._expression_ope
 
 __all__ = ["Subject", "host_subject", "subjects_of"]
 
-_SHARED = ("host", "kernel", "docker", "podman", "rootless_engines", "containers", "bulkhead")
+_SHARED = ("host", "kernel", "docker", "podman", "rootless", "rootless_engines", "containers", "bulkhead")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ def subjects_of(kind: str, on_host: Subject) -> list[Subject]:
         return [on_host]
     if kind in ("docker", "podman"):
         return [_engine(kind, on_host)]
+    if kind == "user":
+        return _users(on_host)
     if kind == "container":
         return _containers(on_host)
     return _networks(on_host)
@@ -62,6 +64,26 @@ def _engine(kind: str, on_host: Subject) -> Subject:
     if engine.get("packaging") == "snap":
         raise FactError(f"{kind.capitalize()} comes from a snap, of which nothing is read")
     return Subject("engine", kind, kind, "root", on_host.facts)
+
+
+def _users(on_host: Subject) -> list[Subject]:
+    """The users of rootless engines, and the accounts of which it cannot be said whether they are."""
+    none = "no user runs a rootless engine"
+    rootless = attribute(on_host.facts, "rootless", "rootless")
+    users = _members(rootless, "users", "rootless.users", none)
+    judged = [user for user in users if user.get("judged") is not False]
+    if not judged:
+        raise NotApplicableFact(none)
+    return [
+        Subject(
+            "user",
+            _text(user.get("name")) or "(no name)",
+            None,
+            _text(user.get("name")),
+            {**on_host.facts, "user": user},
+        )
+        for user in judged
+    ]
 
 
 def _containers(on_host: Subject) -> list[Subject]:

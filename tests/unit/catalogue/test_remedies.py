@@ -110,11 +110,70 @@ def close_socket(posture: dict[str, Any]) -> None:
     posture["docker"]["files"]["docker_socket"]["mode"] = posture["docker"]["socket"]["mode"] = "0660"
 
 
+def each_user(posture: dict[str, Any], **facts: Any) -> None:
+    for user in posture["rootless"]["users"]:
+        user.update(facts)
+
+
+def hand_controllers_down(posture: dict[str, Any]) -> None:
+    posture["rootless"]["delegation"]["controllers"] = ["cpu", "cpuset", "io", "memory", "pids"]
+
+
+def restart_sessions(posture: dict[str, Any]) -> None:
+    hand_controllers_down(posture)
+    each_user(posture, controllers=["cpu", "cpuset", "io", "memory", "pids"])
+
+
+def keep_namespaces(posture: dict[str, Any]) -> None:
+    posture["rootless"]["changed_at_boot"] = []
+    posture["kernel"]["sysctls"]["user.max_user_namespaces"] = "11841"
+    posture["kernel"]["user_namespaces"]["unprivileged"] = True
+
+
+def keep_ports(posture: dict[str, Any]) -> None:
+    posture["rootless"]["sysctls"]["net.ipv4.ip_unprivileged_port_start"]["value"] = "1024"
+
+
+def reject_images(posture: dict[str, Any]) -> None:
+    posture["podman"]["image_policy_default"] = posture["podman"]["image_trust"]["default"] = "reject"
+    for user in posture["rootless"]["users"]:
+        if not user["podman"]["own_image_policy"]:
+            user["podman"]["image_policy_default"] = "reject"
+
+
+def in_force(value: Any) -> dict[str, Any]:
+    return {"value": value, "configured": value, "proof": "configured", "file": "the model"}
+
+
+def set_podman(posture: dict[str, Any], table: str, key: str, value: Any) -> None:
+    """A policy of the host reaches every user who has no file that says otherwise."""
+    for podman in (posture["podman"], *(user["podman"] for user in posture["rootless"]["users"])):
+        if table == "registries":
+            podman[{"search": "unqualified_search_registries"}.get(key, key)] = value
+        else:
+            podman["settings"][f"{table}.{key}"] = in_force(value)
+
+
+def set_rootless_docker(posture: dict[str, Any], key: str, value: Any) -> None:
+    for user in posture["rootless"]["users"]:
+        user["docker"]["settings"][key] = in_force(value)
+
+
 OTHER_VARIABLES: dict[str, Callable[[dict[str, Any]], None]] = {
     "docker_engine_audit_rules": watch_everything,
     "docker_engine_restarts['needrestart']": defer_restarts,
     "docker_engine_file_permissions": harden_files,
     "docker_engine_socket['mode']": close_socket,
+    "image_trust_default": reject_images,
+    "rootless_users_allow": restart_sessions,
+    "rootless_users_delegate": hand_controllers_down,
+    "rootless_users_linger": lambda posture: each_user(posture, linger=True),
+    "rootless_users_namespaces": keep_namespaces,
+    "rootless_users_unprivileged_port": keep_ports,
+}
+SETTINGS_OF_ROLES: dict[str, Callable[..., None]] = {
+    "podman_policy_settings": set_podman,
+    "docker_rootless_settings": set_rootless_docker,
 }
 
 
@@ -138,8 +197,12 @@ def remedied(
     }
     apply_settings(after, agreeing(settings), version)
     for control in wanted:
-        if key_of(control) is None:
-            OTHER_VARIABLES[control.remedy["variable"]](after)
+        variable = control.remedy["variable"]
+        name, *keys = re.findall(r"[A-Za-z0-9_-]+", variable)
+        if name in SETTINGS_OF_ROLES:
+            SETTINGS_OF_ROLES[name](after, *keys, control.remedy["value"])
+        elif key_of(control) is None:
+            OTHER_VARIABLES[variable](after)
     return after
 
 

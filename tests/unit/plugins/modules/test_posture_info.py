@@ -38,6 +38,10 @@ MAPS = {
     "kernel.sysctls",
     "docker.flags.now",
     "docker.flags.next",
+    "podman.settings",
+    "rootless.sysctls",
+    "rootless.users[].podman.settings",
+    "rootless.users[].docker.settings",
 }
 FACTLESS = ({"unreadable"}, {"not_applicable"})
 
@@ -313,23 +317,24 @@ def test_without_the_containers_it_is_not_known_which_are_unlisted(system: FakeS
 def test_the_module_returns_the_posture_and_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[list[str]] = []
+    asked: list[tuple[list[str], dict[str, Any]]] = []
 
-    def collect(_system: object, gather: list[str]) -> dict[str, Any]:
-        asked.append(gather)
+    def collect(_system: object, gather: list[str], **users: Any) -> dict[str, Any]:
+        asked.append((gather, users))
         return {"schema_version": "1.0"}
 
-    assert run_module(monkeypatch, capsys, collect, {"gather": ["host"], "_ansible_check_mode": True}) == {
+    options = {"gather": ["host"], "users": ["amber"], "users_most": 3, "_ansible_check_mode": True}
+    assert run_module(monkeypatch, capsys, collect, options) == {
         "changed": False,
         "posture": {"schema_version": "1.0"},
     }
-    assert asked == [["host"]]
+    assert asked == [(["host"], {"users": ["amber"], "users_most": 3})]
 
 
 def test_the_module_names_what_went_wrong(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def collect(_system: object, _gather: list[str]) -> dict[str, Any]:
+    def collect(_system: object, _gather: list[str], **_users: Any) -> dict[str, Any]:
         raise PortError("/proc: Permission denied")
 
     result = run_module(monkeypatch, capsys, collect, {})
