@@ -12,7 +12,9 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_accounts import with_accounts
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import Managed
+from unit.fake_system import FakeSystem
 
 ROLES = Path(__file__).parents[3] / "roles"
 ROLE = ROLES / "checkpoint"
@@ -57,14 +59,19 @@ def test_the_readme_s_table_agrees() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(ROLES.glob("*/vars/managed.yml")), ids=lambda path: path.parts[-3])
-def test_what_a_role_manages_can_be_taken(path: Path) -> None:
+def test_what_a_role_manages_can_be_taken(path: Path, tmp_path: Path) -> None:
     declared = yaml.safe_load(path.read_text(encoding="utf-8"))["managed"]
-    # As include_vars does for a play that gives the role nothing.
-    rendered = {
-        name: _rendered(entries, {}) if isinstance(entries, str) else entries
-        for name, entries in declared.items()
-    }
-    assert Managed.merged([rendered]).files
+    host = FakeSystem(tmp_path)
+    host.add_account("alice", 1000)
+    # As include_vars does for a play that names no user, and for one that does.
+    for users in ({}, {f"{path.parts[-3]}_{what}": ["alice"] for what in ("names", "users")}):
+        given = {name: dict.fromkeys(value) if "podman" in name else value for name, value in users.items()}
+        rendered = {
+            name: _rendered(entries, given) if isinstance(entries, str) else entries
+            for name, entries in declared.items()
+        }
+        taken = Managed.merged(with_accounts(host, [rendered]))
+    assert taken.files
 
 
 @pytest.mark.parametrize("end", ["commit", "restore"])
