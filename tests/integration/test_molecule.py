@@ -9,8 +9,8 @@ import re
 import pytest
 from integration.conftest import LOGS, ROOT, SECONDS_FOR_EVERY_FAULT, Scenarios
 
-# It repeats the way of the scenario default before it moves data and gives every key back.
-SLOW = {"release"}
+# release repeats the way of the scenario default before it moves data and gives every key back.
+SLOW = {"docker_rootless", "release"}
 SCENARIOS = [
     pytest.param(name, marks=[pytest.mark.all_platforms] if name in SLOW else [])
     for name in sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))

@@ -1,0 +1,33 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""After `state: absent`: no daemon, every file as it was, and the user's data where they are."""
+
+from __future__ import annotations
+
+import pytest
+from rootless import uid_of
+from testinfra.host import Host
+
+USERS = ("amber", "basil")
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_no_daemon_runs_and_none_starts(host: Host, user: str) -> None:
+    assert host.run(f"pgrep --euid {uid_of(host, user)} --full rootlesskit").rc == 1
+    assert not host.file(f"/home/{user}/.config/systemd/user/docker.service").exists
+    assert host.run(f"find /home/{user}/.config/systemd -name docker.service").stdout == ""
+
+
+def test_a_file_of_the_user_s_own_has_its_bytes_back(host: Host) -> None:
+    assert host.file("/home/amber/.config/docker/daemon.json").content == b'{\n   "debug": true\n}\n'
+    assert host.file("/home/amber/.docker/config.json").content == b'{"currentContext": "default"}\n'
+
+
+def test_a_file_that_was_made_for_it_is_gone(host: Host) -> None:
+    assert not host.file("/home/basil/.config/docker/daemon.json").exists
+    assert host.run("find /home/basil/.docker /home/amber/.docker/contexts -name meta.json").stdout == ""
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_images_and_containers_stay_on_the_disk(host: Host, user: str) -> None:
+    assert host.file(f"/home/{user}/.local/share/docker").is_directory

@@ -1,0 +1,34 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The first runs: what was predicted was done, once; then a container that has to come back is started."""
+
+from __future__ import annotations
+
+from observations import changes, converges
+from rootless import IMAGE, as_user
+from testinfra.host import Host
+
+MOST_REMOTE_CALLS = (
+    9  # the checkpoint's two, three of rootless_users without its proof, four of docker_rootless
+)
+
+
+def test_check_mode_predicted_what_was_changed(host: Host) -> None:
+    name = host.backend.get_hostname()
+    check, converge, again = converges()
+    assert changes(converge, name)
+    assert changes(check, name) == changes(converge, name)
+    assert changes(again, name) == {}
+
+
+def test_a_converged_run_makes_few_remote_calls(host: Host) -> None:
+    _check, _converge, again = converges()
+    tasks = again["hosts"][host.backend.get_hostname()]
+    assert 0 < sum(task["remote"] for task in tasks) <= MOST_REMOTE_CALLS
+
+
+def test_a_container_is_started_that_comes_back(host: Host) -> None:
+    """Looked for after the reboot."""
+    command = f"run --detach --name keeper --restart always {IMAGE} /bin/busybox sleep 1000000"
+    as_user(host, "basil", f"docker import /var/tmp/image.tar {IMAGE}")
+    assert as_user(host, "basil", f"docker {command}")
