@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Each user's own Docker daemon: it answers that user, is theirs, and limits a container; kept over a reboot."""
+"""Each user's own Docker daemon: it answers that user, is theirs, and limits a container."""
 
 from __future__ import annotations
 
