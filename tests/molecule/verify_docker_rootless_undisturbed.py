@@ -10,8 +10,6 @@ from testinfra.host import Host
 
 # The checkpoint's two, three of rootless_users without its proof, and three of docker_rootless.
 MOST_REMOTE_CALLS = 8
-    9  # the checkpoint's two, three of rootless_users without its proof, four of docker_rootless
-)
 
 
 def test_check_mode_predicted_what_was_changed(host: Host) -> None:
