@@ -9,24 +9,19 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
 import secrets
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Optional
 
-from ansible_collections.bulkhead.hardening.plugins.module_utils._cgroups import (
-    marks_of,
-    parse_cgroup_file,
-)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import printable
 from ansible_collections.bulkhead.hardening.plugins.module_utils._mounts import Mount, parse_mountinfo
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
-from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_apparmor import (
-    PREFIX,
-    PROFILE_DIRECTORY,
-    grant_name,
+from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_apparmor_look import (
+    kernel_value,
+    look_at_apparmor,
+    names_in,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_model import (
     DROP_IN,
@@ -37,15 +32,14 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_model
     UNPRIVILEGED_PORT,
     USER_NAMESPACES,
     USERNS_CLONE,
-    AppArmorFacts,
     HostFacts,
-    Program,
     RootlessError,
     Running,
     UnitFacts,
     UserFacts,
     Wanted,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_running import running_in
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_session import (
     SessionFacts,
     SubidFiles,
@@ -67,9 +61,6 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._user_session i
 __all__ = ["accounts_of", "look", "read_units"]
 
 _SYSCTLS = (USER_NAMESPACES, USERNS_CLONE, PING_GROUP_RANGE, UNPRIVILEGED_PORT)
-_APPARMOR = "/sys/kernel/security/apparmor/policy/profiles"
-_RESTRICTION = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
-_ENGINES = ("podman", "rootlesskit")
 _USER_UNITS = ("/etc/systemd/user", "/usr/lib/systemd/user", "/lib/systemd/user")
 _MOUNTINFO_LIMIT = 4 * 1024 * 1024
 _SHOW_SECONDS = 60.0
@@ -128,8 +119,8 @@ def look(system: System, wanted: Wanted) -> tuple[HostFacts, list[UserFacts]]:
         id_programs=_id_programs(system, mounts),
         bus_unit=any(system.exists(f"{place}/dbus.socket") for place in _USER_UNITS),
         sysctl_files=_sysctl_files(system),
-        sysctls={name: _kernel_value(system, f"/proc/sys/{name.replace('.', '/')}") for name in _SYSCTLS},
-        apparmor=_apparmor(system, wanted),
+        sysctls={name: kernel_value(system, f"/proc/sys/{name.replace('.', '/')}") for name in _SYSCTLS},
+        apparmor=look_at_apparmor(system, wanted),
     )
     if not accounts:
         return host, []
@@ -157,7 +148,7 @@ def _user(
     unknown = ""
     if session.missing_controllers(wanted.delegate):
         try:
-            running = _running(system, account)
+            running = running_in(system, account)
         except PortError as error:
             unknown = printable(str(error))
     obstacle = ""
@@ -288,101 +279,13 @@ def _sysctl_files(system: System) -> dict[str, Optional[str]]:
     return files
 
 
-def _kernel_value(system: System, path: str) -> Optional[str]:
-    try:
-        return system.read_text(path, limit=4096).strip()
-    except NotThere:
-        return None
-
-
-def _apparmor(system: System, wanted: Wanted) -> AppArmorFacts:
-    for path in wanted.programs:
-        _check_program(system, path)
-    files = [name for name in _names(system, PROFILE_DIRECTORY) if name.startswith(f"{PREFIX}.")]
-    paths = [system.find_program(name) for name in _ENGINES] + list(wanted.programs)
-    used = list(dict.fromkeys(path for path in paths if path is not None))
-    unread, profiles = "", {}
-    try:
-        profiles = _loaded_profiles(system)
-    except PortError as error:
-        unread = printable(str(error))
-    return AppArmorFacts(
-        restricted=_kernel_value(system, _RESTRICTION) == "1",
-        programs=tuple(Program(path, _attached(profiles, path)) for path in used),
-        loaded=tuple(sorted(name for name in profiles if name.startswith(f"{PREFIX}."))),
-        files=tuple(f"{PROFILE_DIRECTORY}/{name}" for name in files),
-        parser=system.find_program("apparmor_parser") is not None,
-        unread=unread,
-    )
-
-
-def _check_program(system: System, path: str) -> None:
-    """A grant for a file that others than root can replace would be one for everybody."""
-    grant_name(path)
-    place = path
-    while place != "/":
-        try:
-            facts = system.stat(place, follow=False)
-        except PortError as error:
-            raise RootlessError(f"rootless_users_programs: {error}. {UNCHANGED}") from error
-        if facts.type == "symlink" or facts.uid != 0 or facts.mode & 0o022:
-            raise RootlessError(
-                f"rootless_users_programs: found {path}, and {place} is a {facts.type} of user {facts.uid} "
-                f"with mode {facts.mode & 0o7777:04o}; accepted are programs that root alone can replace, "
-                f"and no links. {UNCHANGED}"
-            )
-        place = place.rpartition("/")[0] or "/"
-
-
-def _loaded_profiles(system: System) -> dict[str, str]:
-    """Name -> the pattern of paths that it attaches to."""
-    found = {}
-    for entry in _names(system, _APPARMOR):
-        try:
-            name = system.read_text(f"{_APPARMOR}/{entry}/name", limit=4096).strip()
-            found[name] = system.read_text(f"{_APPARMOR}/{entry}/attach", limit=65536).strip()
-        except NotThere:
-            continue
-    return found
-
-
-def _attached(profiles: Mapping[str, str], path: str) -> str:
-    others = [name for name, pattern in profiles.items() if _pattern_matches(pattern, path)]
-    return next((name for name in others if not name.startswith(f"{PREFIX}.")), next(iter(others), ""))
-
-
-def _pattern_matches(pattern: str, path: str) -> bool:
-    """Whether an attachment of AppArmor's (apparmor.d(5), globbing) is for a path."""
-    expression, depth = "", 0
-    for token in re.findall(r"\*\*|\[[^\]]*\]|\\.|.", pattern):
-        depth += {"{": 1, "}": -1}.get(token, 0)
-        special = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")"}
-        if token == "," and depth:
-            expression += "|"
-        elif token in special:
-            expression += special[token]
-        else:
-            expression += token if token.startswith("[") and len(token) > 1 else re.escape(token[-1])
-    try:
-        return re.fullmatch(expression, path) is not None
-    except re.error:
-        return False
-
-
-def _names(system: System, directory: str) -> list[str]:
-    try:
-        return system.list_directory(directory)
-    except NotThere:
-        return []
-
-
 def _offers_restart_unit(system: System) -> Optional[bool]:
     """``True``: on for all users, ``False``: to be asked of each, ``None``: this host has none."""
     if system.find_program("podman") is None:
         return None
     if not any(system.exists(f"{place}/{RESTART_UNIT}") for place in _USER_UNITS):
         return None
-    return any(RESTART_UNIT in _names(system, f"{place}/default.target.wants") for place in _USER_UNITS)
+    return any(RESTART_UNIT in names_in(system, f"{place}/default.target.wants") for place in _USER_UNITS)
 
 
 def _enabled_by_user(system: System, account: pwd.struct_passwd) -> tuple[bool, str]:
@@ -444,49 +347,3 @@ def _mount_of(mounts: Sequence[Mount], path: str) -> Optional[Mount]:
         ):
             best = mount
     return best
-
-
-def _running(system: System, account: pwd.struct_passwd) -> tuple[Running, ...]:
-    """What ends with the user's manager: containers by name, and other processes but the manager's own.
-
-    A login session of the user's is named too: its programs use the manager's bus.
-    """
-    session = UserSession(system, account)
-    slice_ = session.cgroup.rpartition("/")[0]
-    containers: dict[str, str] = {}
-    others: list[str] = []
-    for pid in system.pids():
-        try:
-            with system.process(pid) as process:
-                path = parse_cgroup_file(process.read_text("cgroup", limit=65536)).get("", "")
-                if not path.startswith(f"{slice_}/"):
-                    continue
-                name = printable(process.read_text("comm", limit=64).strip())
-                words = process.read_bytes("cmdline", limit=65536).split(b"\0") if name == "conmon" else []
-        except PortError:
-            continue  # it has ended meanwhile
-        mark = next(iter(marks_of({"": path})), None)
-        if words:
-            containers[_word(words, b"-c")] = _word(words, b"-n")
-        elif mark is not None and mark.id:
-            containers.setdefault(mark.id, "")
-        elif not _belongs_to_manager(path, session.cgroup):
-            others.append(f"{name} (process {pid})")
-    named = sorted(f"container {name or identity[:12]}" for identity, name in containers.items())
-    return tuple(Running(text) for text in [*named, *others])
-
-
-def _word(words: Sequence[bytes], option: bytes) -> str:
-    """The word behind an option of conmon(8): a user's word."""
-    if option not in words[:-1]:
-        return ""
-    return printable(words[words.index(option) + 1].decode("utf-8", "surrogateescape"), limit=100)
-
-
-def _belongs_to_manager(path: str, cgroup: str) -> bool:
-    """The manager itself, its bus, and the process that only holds Podman's user namespace."""
-    if not path.startswith(f"{cgroup}/"):
-        return False
-    last = path.rpartition("/")[2]
-    own = ("init.scope", "dbus.service", "dbus-broker.service")
-    return last in own or re.fullmatch(r"podman-pause-[0-9a-f]+\.scope", last) is not None

@@ -9,7 +9,7 @@ import time
 from rootless import CONTROLLERS, as_user, controllers_of
 from testinfra.host import Host
 
-# podman-user-wait-network-online.service of Podman 5 may wait for 90 s before it.
+# podman-user-wait-network-online.service of Podman 5 comes before it.
 WAIT_SECONDS = 240
 
 
