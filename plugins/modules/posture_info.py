@@ -1381,6 +1381,9 @@ posture:
             manager:
               description: Whether its systemd manager runs.
               type: bool
+            manager_since:
+              description: When that started; null while none runs.
+              type: str
             bus:
               description: Its session bus.
               type: dict
