@@ -41,6 +41,13 @@ options:
     type: list
     elements: str
     default: []
+  assumed:
+    description:
+      - Users who are taken to have ids and a manager although they do not, for a prediction of what follows the
+        role C(rootless_users) in one run. In a real run it has no effect.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Predicts what a real run does.
@@ -88,6 +95,7 @@ withheld:
 """
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -112,6 +120,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "allow": {"type": "str", "choices": list(ALLOWED), "default": "restart"},
     "changed": {"type": "list", "elements": "str", "default": []},
+    "assumed": {"type": "list", "elements": "str", "default": []},
     "checkpoint": {"type": "str"},
 }
 # A daemon of 20.10 does not tell systemd when it is ready.
@@ -126,6 +135,8 @@ def run(module: AnsibleModule, system: System) -> dict[str, Any]:
     if params["state"] == "present" and params["users"]:
         host.refuse_missing()
     users = look_at_users(system, params["users"])
+    if module.check_mode:
+        users = [replace(user, obstacle="") if user.name in params["assumed"] else user for user in users]
     plan = decide(users, state=params["state"], allow=params["allow"], changed=params["changed"])
     result = {
         "changed": bool(plan.steps),

@@ -201,6 +201,14 @@ def test_a_user_who_lacks_something_is_pending(host: DaemonHost, lack: Any, reas
     assert host.verbs() == []
 
 
+def test_what_an_earlier_role_would_have_given_is_assumed_in_a_prediction_alone(host: DaemonHost) -> None:
+    host.bus = False
+    predicted = _run(host, check_mode=True, assumed=["amber"], changed=["amber"])
+    assert predicted["steps"] == ["daemon reload amber", "enable amber", "start amber"]
+    assert predicted["withheld"] == []
+    assert _run(host, assumed=["amber"])["withheld"] == ["amber"]
+
+
 def test_a_daemon_that_does_not_start_is_an_error_with_the_place_of_its_reason(host: DaemonHost) -> None:
     host.failing["start"] = Completed((), 1, "", "Job for docker.service failed.")
     with pytest.raises(DockerRootlessError) as caught:
