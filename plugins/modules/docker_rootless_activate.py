@@ -43,8 +43,8 @@ options:
     default: []
   assumed:
     description:
-      - Users who are taken to have ids and a manager although they do not, for a prediction of what follows the
-        role C(rootless_users) in one run. In a real run it has no effect.
+      - Users who are taken to have ids and a manager although they do not, to predict what follows the
+        role C(rootless_users) within one run. In a real run it has no effect.
     type: list
     elements: str
     default: []
