@@ -107,6 +107,7 @@ class Module:
             "state": "present",
             "allow": "restart",
             "changed": [],
+            "assumed": [],
             "checkpoint": None,
         }
         self.params = {**given, **params}
