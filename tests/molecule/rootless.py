@@ -39,10 +39,16 @@ def controllers_of(host: Host, user: str) -> set[str]:
 def limits_of_new_container(host: Host, user: str) -> list[str]:
     """cpu.max, memory.max and pids.max as a container of the user's sees them, which is started for it."""
     as_user(host, user, f"podman import --quiet /var/tmp/image.tar {IMAGE}")
-    text = as_user(
-        host,
-        user,
-        f"podman run --rm --network none --cpus 0.5 --memory 64m --pids-limit 32 {IMAGE} "
-        "/bin/busybox cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max",
-    )
-    return text.splitlines()
+    options = "--cpus 0.5 --memory 64m --pids-limit 32"
+    return _limits(host, user, options, "cpu.max", "memory.max", "pids.max")
+
+
+def policy_of_new_container(host: Host, user: str) -> list[str]:
+    """pids.max of a container that is started without any option, from the image of the one before."""
+    return _limits(host, user, "", "pids.max")
+
+
+def _limits(host: Host, user: str, options: str, *files: str) -> list[str]:
+    paths = " ".join(f"/sys/fs/cgroup/{file}" for file in files)
+    command = f"podman run --rm --network none {options} {IMAGE} /bin/busybox cat {paths}"
+    return as_user(host, user, command).splitlines()

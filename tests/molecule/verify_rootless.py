@@ -5,7 +5,13 @@
 from __future__ import annotations
 
 import pytest
-from rootless import CONTROLLERS, USERS, controllers_of, limits_of_new_container
+from rootless import (
+    CONTROLLERS,
+    USERS,
+    controllers_of,
+    limits_of_new_container,
+    policy_of_new_container,
+)
 from testinfra.host import Host
 
 FILES = ("/etc/subuid", "/etc/subgid")
@@ -14,6 +20,8 @@ FILES = ("/etc/subuid", "/etc/subgid")
 @pytest.mark.parametrize("user", USERS)
 def test_limits_of_a_container_are_enforced(host: Host, user: str) -> None:
     assert limits_of_new_container(host, user) == ["50000 100000", str(64 * 1024 * 1024), "32"]
+    # The host's policy, and the one for a single user.
+    assert policy_of_new_container(host, user) == ["300" if user == "cedar" else "2048"]
 
 
 @pytest.mark.parametrize("user", ["basil", "cedar"])

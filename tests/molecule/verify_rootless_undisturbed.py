@@ -10,7 +10,7 @@ from observations import changes, converges
 from rootless import as_user
 from testinfra.host import Host
 
-MOST_REMOTE_CALLS = 6  # with the checkpoint's two
+MOST_REMOTE_CALLS = 8  # the checkpoint's two, four of rootless_users, two of podman_policy
 
 
 def test_the_container_that_ran_lived_on(host: Host) -> None:
@@ -26,6 +26,7 @@ def test_what_waits_is_written_down_with_the_container_s_name(host: Host) -> Non
     reasons = pending["roles"]["rootless_users"]["pending"]
     assert "container keeper" in reasons["amber: delegation"]
     assert [key for key in reasons if key.startswith(("basil", "cedar", "host"))] == []
+    assert "podman_policy" not in pending["roles"]
 
 
 def test_check_mode_predicted_what_was_changed(host: Host) -> None:
