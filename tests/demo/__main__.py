@@ -27,6 +27,7 @@ BUILD = CHECKOUT / "build" / "demo"
 LAB = BUILD / "lab"
 MACHINE = "demo"
 PLATFORM = "debian-13"
+USER = "alice"  # whom careless.sh makes, with a container of rootless Podman
 STARTED = time.monotonic()
 
 
@@ -49,7 +50,7 @@ def run(*command: str | Path, stdin: IO[str] | None = None) -> None:
         raise SystemExit(f"demo: `{shown}` ended with status {ended.returncode}")
 
 
-def playbook(name: str, inventory: Path, *options: str, **variables: str) -> None:
+def playbook(name: str, inventory: Path, *options: str, **variables: Any) -> None:
     """Run a playbook of the collection with the given variables on the inventory."""
     path = CHECKOUT / "playbooks" / f"{name}.yml"
     run("ansible-playbook", "-i", inventory, path, "--extra-vars", json.dumps(variables), *options)
@@ -96,7 +97,7 @@ def show(before: Path, after: Path) -> None:
     print(f"\nThe report: {page}\n", flush=True)
 
 
-def audit_harden_audit(inventory: Path, **hardening: str) -> None:
+def audit_harden_audit(inventory: Path, **hardening: Any) -> None:
     """The three runs and what came of them."""
     before, after = BUILD / "before", BUILD / "after"
     say("First audit: what is in force now (read-only)")
@@ -111,7 +112,7 @@ def audit_harden_audit(inventory: Path, **hardening: str) -> None:
 def files_of(machine: str) -> str:
     """Mode, owner and checksum of every file where the hardening writes, by the machine's own tools."""
     script = (
-        "find /etc/docker /etc/systemd/system /etc/audit/rules.d /etc/sysctl.d -type f"
+        "find /etc/docker /etc/systemd/system /etc/audit/rules.d /etc/sysctl.d /etc/containers -type f"
         " -exec stat --format '%a %U:%G' {} + -exec sha256sum {} + | sort\n"
     )
     ended = subprocess.run(
@@ -177,7 +178,7 @@ def main() -> int:
         return 0
     with careless_host() as inventory:
         files_before = files_of(MACHINE)
-        audit_harden_audit(inventory, docker_engine_profile="strict")
+        audit_harden_audit(inventory, docker_engine_profile="strict", rootless_users_names=[USER])
         differing = roll_back(inventory, files_before)
     paths = [BUILD / "before.json", BUILD / "after.json", BUILD / "restored" / MACHINE / "report.json"]
     processes = [container(path, "web")["init"] for path in paths]
