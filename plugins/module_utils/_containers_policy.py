@@ -75,6 +75,8 @@ _SIGSTORE_SIGNED = {
     "rekorPublicKeyDatas": "base64_list",
     "signedIdentity": "identity",
 }
+_OBJECTS: Mapping[str, Mapping[str, str]] = {"fulcio": _FULCIO, "pki": _PKI}
+_LISTS = {"list": "str", "base64_list": "base64"}
 _REQUIREMENTS: Mapping[str, Mapping[str, str]] = {
     "insecureAcceptAnything": {},
     "reject": {},
@@ -245,24 +247,27 @@ def _typed(place: str, value: Any, kinds: Mapping[str, Mapping[str, str]]) -> st
 def _field(place: str, value: Any, kind: str) -> None:
     if kind == "identity":
         _identity(place, value)
-    elif kind in ("fulcio", "pki"):
-        fields = _FULCIO if kind == "fulcio" else _PKI
+    elif kind in _OBJECTS:
+        fields = _OBJECTS[kind]
         _object(place, value, set(fields))
-        for name, inner in fields.items():
-            if name in value:
-                _field(f"{place}: {name}", value[name], inner)
-    elif kind in ("list", "base64_list"):
+        for name in sorted(set(fields) & set(value)):
+            _field(f"{place}: {name}", value[name], fields[name])
+    elif kind in _LISTS:
         if not isinstance(value, list):
             _found(place, type(value).__name__, "a list of texts")
         for item in value:
-            _field(place, item, "base64" if kind == "base64_list" else "str")
+            _field(place, item, _LISTS[kind])
     elif not isinstance(value, str):
         _found(place, type(value).__name__, "a text")
     elif kind == "base64":
-        try:
-            base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            raise ContainersPolicyError(f"{place}: it is not base64") from None
+        _base64(place, value)
+
+
+def _base64(place: str, value: str) -> None:
+    try:
+        base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise ContainersPolicyError(f"{place}: it is not base64") from None
 
 
 def _identity(place: str, value: Any) -> None:
