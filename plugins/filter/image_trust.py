@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Filters of the role image_trust: the files, what they refuse of the images that are there, what is in force."""
+"""Filters of the role image_trust: the files, which images they refuse, and what is in force."""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What decides on a host which images are trusted, and which images are there; nothing is started for it.
 
-Images are read from the storage's own list (containers/storage ``images.go``), not asked of Podman, which makes
-files for an account that never ran it. What lies in a home is read as its user and believed no more than them.
+Images are read from the storage's own list (containers/storage ``images.go``), not asked of Podman, which
+makes files for an account that never ran it. What lies in a home is read as its user and believed no more
+than the user is.
 """
 
 from __future__ import annotations

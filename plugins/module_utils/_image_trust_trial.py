@@ -2,8 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Pulls an image into a storage that is thrown away, to see whether the policy in force lets it in.
 
-A pull that fails proves nothing by itself: the registry may be away. Only the words with which containers/image
-refuses by policy (``copy/single.go``, "Source image rejected") are a refusal.
+A pull that fails proves nothing by itself: the registry may be away. Only the words with which
+containers/image refuses by policy (``copy/single.go``, "Source image rejected") are a refusal.
 """
 
 from __future__ import annotations

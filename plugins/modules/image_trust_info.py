@@ -11,9 +11,9 @@ short_description: Read which images a host trusts, and which it has
 version_added: "0.2.0"
 author: "The Bulkhead authors (@bulkhead)"
 description:
-  - Reads C(/etc/containers/policy.json), C(registries.d) and C(registries.conf), the releases of Podman and Skopeo, and for
-    root and each of O(users) the names of their images and whether they have a policy of their own, which goes before the
-    host's.
+  - Reads C(/etc/containers/policy.json), C(registries.d) and C(registries.conf), the releases of Podman and
+    Skopeo, and for root and each of O(users) the names of their images and whether they have a policy of
+    their own, which goes before the host's.
   - Starts no engine and makes no files. What lies in a home is read as its user, without following a link.
 options:
   users:
@@ -57,8 +57,9 @@ trust:
       type: dict
     accounts:
       description:
-        - Objects of C(user), C(uid), C(own_policy_path), C(own_policy) (whether it is there) and C(images) (a list of names).
-          The last two are an object with the reason in C(unreadable) where they could not be read.
+        - Objects of C(user), C(uid), C(own_policy_path), C(own_policy) (whether it is there) and C(images) (a
+          list of names). The last two are an object with the reason in C(unreadable) where they could not be
+          read.
       type: list
       elements: dict
 """

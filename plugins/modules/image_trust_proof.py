@@ -11,10 +11,10 @@ short_description: Try which images the policy of a host lets in
 version_added: "0.2.0"
 author: "The Bulkhead authors (@bulkhead)"
 description:
-  - Pulls each image as root with Podman into a storage of its own, which is thrown away. The images of the host are not
-    touched.
-  - A pull that fails for another reason than the policy (the registry does not answer, there is no such tag) proves no
-    refusal; RV(proofs[].found) is C(error) then.
+  - Pulls each image as root with Podman into a storage of its own, which is thrown away. The images of the
+    host are not touched.
+  - A pull that fails for another reason than the policy (the registry does not answer, there is no such tag)
+    proves no refusal; RV(proofs[].found) is C(error) then.
 options:
   pulled:
     description: References of images that the policy has to let in.

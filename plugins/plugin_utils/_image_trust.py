@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the role `image_trust` writes: requirements by scope into policy.json, where signatures lie into registries.d.
+"""What the role `image_trust` writes: requirements into policy.json, places of signatures into registries.d.
 
 Keys are embedded in the policy, so that a policy and its keys go live in one rename. Sources:
 containers-policy.json(5), containers-registries.d(5).
@@ -192,8 +192,8 @@ class _Draft:
         missing = [transport for transport in LOCAL_TRANSPORTS if transport not in named]
         if missing:
             self.trust.notices.append(
-                f"image_trust_default: reject also refuses {', '.join(missing)}: podman load, import, push, save "
-                "and images of a Docker daemon; image_trust_local_transports: accept lets them through"
+                f"image_trust_default: reject also refuses {', '.join(missing)} (podman load, for example); "
+                "image_trust_local_transports: accept lets them through"
             )
 
     def _requirement(self, where: str, scope: str, wanted: Mapping[str, Any]) -> dict[str, Any]:

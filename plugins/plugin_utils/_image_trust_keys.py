@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Public keys out of files on the controller, as policy.json embeds them; a private key never gets that far."""
+"""Public keys out of files on the controller, as policy.json embeds them; a private key is refused."""
 
 from __future__ import annotations
 

@@ -49,8 +49,8 @@ def judge_trust(
         if proof["proven"]:
             found["proven"].append(proof["reference"])
         else:
-            text = f"{proof['reference']}: wanted {proof['wanted']}, found {proof['found']} {proof['said']}".strip()
-            found["unproven" if proof["found"] == "error" else "failed"].append(text)
+            text = f"{proof['reference']}: wanted {proof['wanted']}, found {proof['found']} {proof['said']}"
+            found["unproven" if proof["found"] == "error" else "failed"].append(text.strip())
     return found
 
 
@@ -112,8 +112,8 @@ def mirrors_without_signatures(facts: Mapping[str, Any], files: Sequence[Mapping
         if any(requirement["type"] == "sigstoreSigned" for requirement in requirements)
     ]
     return [
-        f"{prefix} is pulled from {location}, where no sigstore attachments are looked for: every pull from there "
-        "is refused; name it in mirrors of the scope"
+        f"{prefix} is pulled from {location}, where no sigstore attachments are looked for: every pull from "
+        "there is refused; name it in mirrors of the scope"
         for prefix, location in _locations(facts["registries_conf"])
         if any(_overlap(prefix, scope) for scope in signed) and not _looks(lookups, location)
     ]
