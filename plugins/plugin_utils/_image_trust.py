@@ -32,11 +32,11 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._registries_d i
     Lookups,
 )
 
-__all__ = ["ImageTrustError", "Trust", "image_trust"]
+__all__ = ["IDENTITIES", "REQUIRES", "ImageTrustError", "Trust", "image_trust"]
 
 REQUIRES = ("accept", "reject", "signed_by_gpg", "signed_by_sigstore")
 _SIMPLE = {"accept": {"type": "insecureAcceptAnything"}, "reject": {"type": "reject"}}
-_IDENTITIES = {
+IDENTITIES = {
     "digest_or_exact": "matchRepoDigestOrExact",
     "exact": "matchExact",
     "repository": "matchRepository",
@@ -114,7 +114,6 @@ class _Draft:
         self._version = parse_version(podman)[:2] if podman else None
         self._text: str | None = facts["policy"]
         self._lookups = Lookups.of(facts["registries_d"], old_names=self._is_before(_SIGSTORE_SINCE))
-        self.problems += self._lookups.problems
 
     def _is_before(self, release: tuple[int, int]) -> bool:
         return self._version is not None and tuple(self._version) < release
@@ -130,7 +129,7 @@ class _Draft:
             return
         self._put_lookups(where, transport, scope, wanted)
         try:
-            requirement = self._requirement(where, scope, wanted)
+            requirement = self._requirement(scope, wanted)
         except (KeyFileError, ImageTrustError) as error:
             self.problems.append(f"{where}: {error}")
             return
@@ -149,6 +148,7 @@ class _Draft:
             self.trust.policy["default"] = [dict(_SIMPLE[default])]
         if not self.trust.policy:
             return
+        self.problems += self._lookups.problems
         found: dict[str, Any] = {}
         if self._text is not None:
             try:
@@ -196,7 +196,7 @@ class _Draft:
                 "image_trust_local_transports: accept lets them through"
             )
 
-    def _requirement(self, where: str, scope: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    def _requirement(self, scope: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
         requires = wanted["requires"]
         keys = [str(path) for path in wanted.get("keys") or []]
         if requires in _SIMPLE:
@@ -223,7 +223,7 @@ class _Draft:
 
     def _identity(self, scope: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
         name, signed_as = wanted.get("identity") or "digest_or_exact", wanted.get("signed_as")
-        made = {"type": _IDENTITIES[name]}
+        made = {"type": IDENTITIES[name]}
         needs = name in ("exact_reference", "exact_repository", "remap")
         if needs != bool(signed_as):
             found = "no signed_as" if needs else "signed_as"

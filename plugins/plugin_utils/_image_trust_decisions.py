@@ -82,7 +82,7 @@ def _scopes_of(reference: str) -> Iterator[str]:
 
 
 def decisions(policy: Mapping[str, Any], accounts: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """`{refused, needs_signature, accepted, unknown}`: the first two name user and image, accepted is a number.
+    """`{refused, needs_signature, accepted, unknown}`: the first two name user and image, the third counts.
 
     Images of `localhost/` were made here and are pulled from nowhere; they are left out.
     """

@@ -100,17 +100,19 @@ def mirrors_without_signatures(facts: Mapping[str, Any], files: Sequence[Mapping
     The policy goes by the name that was asked for, the lookup of signatures by the mirror's own location.
     """
     policy = next(file["keys"] for file in files if file["path"] == POLICY_PATH)
+    signed = [
+        scope
+        for scope, requirements in policy.get("transports", {}).get("docker", {}).items()
+        if any(requirement["type"] == "sigstoreSigned" for requirement in requirements)
+    ]
+    if not signed:
+        return []
     lookups = dict(
         next(file["keys"] for file in files if file["path"] == REGISTRIES_D_PATH).get("docker", {})
     )
     for path, text in facts["registries_d"].items():
         if path != REGISTRIES_D_PATH:
             lookups.update(parse_lookups(text).get("docker") or {})
-    signed = [
-        scope
-        for scope, requirements in policy.get("transports", {}).get("docker", {}).items()
-        if any(requirement["type"] == "sigstoreSigned" for requirement in requirements)
-    ]
     return [
         f"{prefix} is pulled from {location}, where no sigstore attachments are looked for: every pull from "
         "there is refused; name it in mirrors of the scope"
