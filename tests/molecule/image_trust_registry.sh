@@ -21,7 +21,7 @@ systemd-run --quiet --collect --unit=image-trust-registry docker-registry serve 
 export GNUPGHOME="$base/gnupg"
 mkdir -m 0700 "$GNUPGHOME"
 for name in one two; do
-  gpg --batch --quiet --passphrase '' --quick-generate-key "$name@example.com" ed25519 sign never
+  gpg --batch --quiet --passphrase '' --quick-generate-key "$name@example.com" rsa2048 sign never
   gpg --batch --armor --export "$name@example.com" >"keys/$name.asc"
   openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "keys/$name.pem" 2>>openssl.log
   openssl pkey -in "keys/$name.pem" -pubout -out "keys/$name.pub"

@@ -24,6 +24,8 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._image_trust_de
     decide_image,
     merged_policy,
 )
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge import CurrentFile, Owner, decide
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import WantedKeys
 
 ACCEPT, REJECT = [{"type": "insecureAcceptAnything"}], [{"type": "reject"}]
 PACKAGED = json.dumps({"default": ACCEPT})
@@ -236,6 +238,25 @@ def test_everything_that_is_wanted_is_a_policy_that_podman_takes(keys: str) -> N
     wanted = image_trust_files(_facts(), default="reject", scopes=scopes, base=keys)
     policy = merged_policy(PACKAGED, _keys(wanted))
     assert parse_policy(json.dumps(policy)) == policy
+
+
+DEBIAN = '{\n    "default": [\n        {\n            "type": "insecureAcceptAnything"\n        }\n    ]\n}\n'
+OTHERS = json.dumps({"default": REJECT, "transports": {"docker": {HOST: REJECT}}})
+
+
+@pytest.mark.parametrize("text", [DEBIAN, OTHERS])
+def test_what_is_no_longer_wanted_gives_the_bytes_back(keys: str, text: str) -> None:
+    wanted = image_trust_files(
+        _facts(text), default="accept", local_transports="reject", scopes=[_scope()], base=keys
+    )
+    owner = Owner("image_trust", "image_trust", "0")
+    current = CurrentFile(POLICY, text, "0")
+    plan = decide(current, WantedKeys.from_options(_keys(wanted), []), owner=owner, format_name="json")
+    assert plan.text is not None
+    assert parse_policy(plan.text) == merged_policy(text, _keys(wanted))
+    written = CurrentFile(POLICY, plan.text, "1", keys=tuple(plan.entries))
+    released = decide(written, WantedKeys.from_options({}, []), owner=owner, format_name="json")
+    assert released.text == text
 
 
 @pytest.mark.parametrize(
