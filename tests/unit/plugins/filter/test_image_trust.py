@@ -328,6 +328,8 @@ def test_what_is_in_force_and_who_goes_past_it() -> None:
     assert len(verdict["in_force"]) == 1 + len(LOCAL_TRANSPORTS)
     assert [entry["user"] for entry in verdict["unenforceable"]] == ["alice", "bob"]
     assert image_trust_verdict(_facts(), files=files)["failed"] != []
+    predicted = image_trust_verdict(_facts(), files=files, check_mode=True)
+    assert (predicted["failed"], len(predicted["pending"])) == ([], 1 + len(LOCAL_TRANSPORTS))
     assert image_trust_verdict(_facts(None), files=files)["failed"][0].endswith("it is not there")
     assert image_trust_verdict(_facts("{}"), files=files)["failed"][0].endswith("has to have")
     roots = image_trust_verdict(_facts(text, accounts=[_account("root", 0, True)]), files=files)
