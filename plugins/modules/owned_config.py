@@ -123,8 +123,10 @@ options:
           - Looks on the host for what the new text names. V(docker_daemon) knows Docker's C(daemon.json), and
             refuses a text that names a seccomp profile, TLS files, authorization plugins or an account for
             remapping without which the engine does not start. It does so in check mode too.
+          - V(containers_policy) reads C(policy.json) of Podman, Skopeo and CRI-O as strictly as they do, and
+            refuses a text with which every pull would fail, and one that names key files that are not there.
         type: str
-        choices: [nothing, docker_daemon]
+        choices: [nothing, docker_daemon, containers_policy]
         default: nothing
         version_added: "0.2.0"
   validate:
@@ -264,6 +266,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bulkhead.hardening.plugins.module_utils._containers_policy import policy_problems
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_references import reference_problems
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import OwnedKey, parse_entry
@@ -316,7 +319,11 @@ ARGUMENT_SPEC: dict[str, Any] = {
             },
             "secret": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "validate": {"type": "list", "elements": "str", "default": []},
-            "look": {"type": "str", "choices": ["nothing", "docker_daemon"], "default": "nothing"},
+            "look": {
+                "type": "str",
+                "choices": ["nothing", "docker_daemon", "containers_policy"],
+                "default": "nothing",
+            },
         },
     },
     "validate": {"type": "list", "elements": "str", "default": []},
@@ -328,7 +335,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "seal": {"type": "str", "no_log": True},
 }
 
-_LOOKS = {"docker_daemon": reference_problems}
+_LOOKS = {"docker_daemon": reference_problems, "containers_policy": policy_problems}
 
 
 def read(store: LedgerStore, paths: list[str]) -> list[dict[str, Any]]:

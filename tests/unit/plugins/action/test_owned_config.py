@@ -152,6 +152,22 @@ def test_what_docker_s_file_names_has_to_be_there(operator: Operator, arguments:
     assert operator.run(wanted, *arguments)["changed"]
 
 
+@pytest.mark.parametrize("arguments", [["--check"], []])
+@pytest.mark.parametrize(
+    "keys",
+    [{"unknown": 1}, {"default": []}, {"transports": {"docker": {"a.example": [{"type": "signedBy"}]}}}],
+)
+def test_a_policy_with_which_every_pull_would_fail_stays_out(
+    operator: Operator, keys: dict[str, Any], arguments: list[str]
+) -> None:
+    text = '{"default": [{"type": "reject"}]}'
+    operator.file.write_text(text)
+    failed = operator.run({"keys": keys, "look": "containers_policy"}, *arguments)
+    assert "with it every pull would fail" in failed["msg"]
+    assert "Nothing was changed" in failed["msg"]
+    assert operator.file.read_text() == text
+
+
 # format -> content, and what is wanted; every text with hunter in it is a secret
 FILES: dict[str, tuple[str, dict[str, Any]]] = {
     "json": (

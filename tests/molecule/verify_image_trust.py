@@ -1,0 +1,68 @@
+# Copyright (c) 2026, The Bulkhead authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""After image_trust: what is signed as wanted is pulled, everything else is refused by the policy.
+
+The registry and its images are made by image_trust_registry.sh.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from testinfra.host import Host
+
+REGISTRY = "127.0.0.1:5443"
+PULLED = ("gpg/app:signed", "sig/app:signed", "repository/app:second-tag", "free/app:unsigned")
+REFUSED = (
+    "gpg/app:unsigned",
+    "gpg/other-key:signed",
+    "gpg/wrong-repository:signed",
+    "gpg/moved:tag",
+    "sig/app:unsigned",
+    "sig/other-key:signed",
+    "sig/app:second-tag",
+    "nobody/app:unsigned",
+)
+
+
+def _pull(host: Host, image: str) -> tuple[int, str]:
+    """The exit status and the complaint of a pull into a storage of its own."""
+    storage = host.check_output("mktemp -d")
+    command = f"podman --root {storage}/root --runroot {storage}/run --storage-driver vfs pull --quiet"
+    result = host.run(f"{command} {REGISTRY}/{image}")
+    host.check_output(f"rm -rf {storage}")
+    return result.rc, result.stderr
+
+
+@pytest.mark.parametrize("image", PULLED)
+def test_what_is_signed_as_wanted_is_pulled(host: Host, image: str) -> None:
+    assert _pull(host, image)[0] == 0
+
+
+@pytest.mark.parametrize("image", REFUSED)
+def test_everything_else_is_refused_by_the_policy(host: Host, image: str) -> None:
+    status, said = _pull(host, image)
+    assert status != 0
+    assert "Source image rejected" in said
+
+
+def test_local_images_go_on(host: Host) -> None:
+    archive = "/srv/image-trust/saved.tar"
+    host.check_output(f"rm -f {archive}")
+    host.check_output(f"podman save --quiet --output {archive} localhost/first:1")
+    host.check_output(f"podman load --quiet --input {archive}")
+
+
+def test_an_image_that_was_pulled_before_still_runs(host: Host) -> None:
+    image = f"{REGISTRY}/nobody/app:unsigned"
+    host.check_output(f"podman image exists {image}")
+    assert host.check_output(f"podman run --rm --network none {image} /bin/busybox echo ran") == "ran"
+
+
+def test_the_keys_are_in_the_policy_and_nowhere_else(host: Host) -> None:
+    policy = json.loads(host.file("/etc/containers/policy.json").content_string)
+    assert policy["default"] == [{"type": "reject"}]
+    requirements = [requirement for scope in policy["transports"]["docker"].values() for requirement in scope]
+    assert [entry for entry in requirements if "keyPath" in entry] == []
+    assert len([entry for entry in requirements if entry.get("keyData")]) == 3
