@@ -68,9 +68,11 @@ def image_trust_verdict(
 ) -> dict[str, Any]:
     """See image_trust_verdict.yml."""
     verdict = dict(judge_trust(plain(facts), plain(list(files)), plain(list(proofs))))
+    pending = {f"{entry['user']}: policy.json": entry["reason"] for entry in verdict["unenforceable"]}
     if check_mode:  # nothing was written, so that what does not hold is still to come
-        return {**verdict, "pending": verdict["failed"], "failed": []}
-    return {**verdict, "pending": []}
+        pending.update(dict.fromkeys(verdict["failed"], "not written in check mode"))
+        verdict["failed"] = []
+    return {**verdict, "pending": pending}
 
 
 class FilterModule:
