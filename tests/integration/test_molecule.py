@@ -10,7 +10,7 @@ import pytest
 from integration.conftest import LOGS, ROOT, SECONDS_FOR_EVERY_FAULT, Scenarios
 
 # release repeats the way of the scenario default before it moves data and gives every key back.
-SLOW = {"docker_rootless", "release"}
+SLOW = {"docker_rootless", "image_trust", "release"}
 SCENARIOS = [
     pytest.param(name, marks=[pytest.mark.all_platforms] if name in SLOW else [])
     for name in sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
