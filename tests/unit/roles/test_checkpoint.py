@@ -10,13 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_accounts import with_accounts
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import Managed
 from unit.fake_system import FakeSystem
+from unit.role_files import ROLES, rendered
 
-ROLES = Path(__file__).parents[3] / "roles"
 ROLE = ROLES / "checkpoint"
 
 
@@ -66,11 +64,7 @@ def test_what_a_role_manages_can_be_taken(path: Path, tmp_path: Path) -> None:
     # As include_vars does for a play that names no user, and for one that does.
     for users in ({}, {f"{path.parts[-3]}_{what}": ["alice"] for what in ("names", "users")}):
         given = {name: dict.fromkeys(value) if "podman" in name else value for name, value in users.items()}
-        rendered = {
-            name: _rendered(entries, given) if isinstance(entries, str) else entries
-            for name, entries in declared.items()
-        }
-        taken = Managed.merged(with_accounts(host, [rendered]))
+        taken = Managed.merged(with_accounts(host, [rendered(declared, **given)]))
     assert taken.files
 
 
@@ -79,16 +73,12 @@ def test_a_role_that_comes_after_the_run_names_no_checkpoint(end: str) -> None:
     last = _yaml(f"tasks/{end}.yml")[-1]["ansible.builtin.set_fact"]["checkpoint_opened"]
     opened = {"id": "20261125T050000Z-0a1b", "engines": ["docker"]}
     in_the_run = {"checkpoint_opened": opened, "omit": "OMITTED"}
-    after = {**in_the_run, "checkpoint_opened": _rendered(last, in_the_run)}
+    after = {**in_the_run, "checkpoint_opened": rendered(last, **in_the_run)}
     told = [
         option
         for path in ROLES.glob("*/tasks/*.yml")
         for option in re.findall(r'^ +checkpoint: "(.+)"$', path.read_text(encoding="utf-8"), re.M)
     ]
     assert told
-    assert {_rendered(option, in_the_run) for option in told} == {"20261125T050000Z-0a1b"}
-    assert {_rendered(option, after) for option in told} == {"OMITTED"}
-
-
-def _rendered(expression: str, variables: dict[str, Any]) -> Any:
-    return Templar(loader=DataLoader(), variables=variables).template(trust_as_template(expression))
+    assert {rendered(option, **in_the_run) for option in told} == {"20261125T050000Z-0a1b"}
+    assert {rendered(option, **after) for option in told} == {"OMITTED"}

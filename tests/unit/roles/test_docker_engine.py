@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.bulkhead.hardening.plugins.filter.docker_engine import docker_engine_wanted
 from ansible_collections.bulkhead.hardening.plugins.module_utils._audit_rules import RULES_PATH
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_host import (
@@ -22,9 +21,10 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys im
 from ansible_collections.bulkhead.hardening.plugins.module_utils._group_members import GROUP_FILES
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_profile import PROFILES
 from jinja2.nativetypes import NativeEnvironment
+from unit.role_files import ROLES, Role
 
-ROLE = Path(__file__).parents[3] / "roles" / "docker_engine"
-DOCUMENT = ROLE.parents[1] / "docs" / "docker-engine.md"
+ROLE = Role("docker_engine")
+DOCUMENT = ROLES.parent / "docs" / "docker-engine.md"
 
 # kind in the table of keys -> type and elements of the option
 TYPES = {
@@ -45,38 +45,13 @@ TYPES = {
 }
 
 
-def _yaml(name: str) -> Any:
-    return yaml.safe_load((ROLE / name).read_text(encoding="utf-8"))
-
-
-def _options() -> dict[str, Any]:
-    options: dict[str, Any] = _yaml("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    return options
-
-
-def test_defaults_and_argument_specs_agree() -> None:
-    assert _yaml("defaults/main.yml") == {name: option["default"] for name, option in _options().items()}
-
-
-def test_the_readme_s_table_agrees() -> None:
-    rows = re.findall(
-        r"^\| `(docker_engine_\w+)` \| (.+?) \| `(.+?)` \|", (ROLE / "README.md").read_text(), re.M
-    )
-    defaults = {name: option["default"] for name, option in _options().items()}
-    assert {name: yaml.safe_load(default) for name, _type, default in rows} == defaults
-    for name, kind, _default in rows:
-        option = _options()[name]
-        expected = ", ".join(f"`{choice}`" for choice in option.get("choices", [])) or option["type"]
-        assert kind == expected
-
-
 def test_every_key_of_the_engine_is_a_typed_setting_and_nothing_else_is() -> None:
-    assert list(_options()["docker_engine_settings"]["options"]) == list(DOCKER_KEYS)
+    assert list(ROLE.options()["docker_engine_settings"]["options"]) == list(DOCKER_KEYS)
 
 
 @pytest.mark.parametrize("name", list(DOCKER_KEYS))
 def test_a_setting_has_the_type_of_its_key(name: str) -> None:
-    option, row = _options()["docker_engine_settings"]["options"][name], DOCKER_KEYS[name]
+    option, row = ROLE.options()["docker_engine_settings"]["options"][name], DOCKER_KEYS[name]
     assert (option["type"], option.get("elements")) == TYPES[row.kind]
     assert tuple(option.get("choices", ())) == row.choices
     assert option.get("no_log", False) == row.secret
@@ -98,13 +73,13 @@ def test_every_key_of_the_profiles_has_its_reasoning() -> None:
 def test_every_file_that_the_role_writes_is_in_its_checkpoint() -> None:
     wanted = docker_engine_wanted(_posture(), socket={"mode": "0600"})
     written = [file["path"] for file in wanted["files"]]
-    files = _yaml("vars/managed.yml")["managed"]["files"]
+    files = ROLE.yaml("vars/managed.yml")["managed"]["files"]
     assert files == [*written, RULES_PATH, NEEDRESTART_PATH, UPGRADES_PATH, *GROUP_FILES]
 
 
 def test_every_mode_that_the_role_sets_is_in_its_checkpoint() -> None:
     permissions = docker_engine_wanted(_posture())["host"]["permissions"]
-    managed = _yaml("vars/managed.yml")["managed"]
+    managed = ROLE.yaml("vars/managed.yml")["managed"]
     known = [*managed["files"], *managed["attributes"]]
     paths = [limit["path"] for limit in permissions]
     assert "/etc/docker/certs.d/registry.example/client.key" in paths
@@ -135,7 +110,7 @@ def _posture() -> dict[str, Any]:
 
 
 def test_what_remapping_leaves_behind_is_looked_at_before_anything_is_written() -> None:
-    tasks = _yaml("tasks/configure.yml")
+    tasks = ROLE.yaml("tasks/configure.yml")
     modules = [(module, task.get("check_mode")) for task in tasks for module in task if "bulkhead" in module]
     assert modules == [
         ("bulkhead.hardening.owned_config", True),
@@ -156,5 +131,5 @@ def test_what_remapping_leaves_behind_is_looked_at_before_anything_is_written() 
 def test_it_is_looked_at_where_the_run_remaps(
     effect: dict[str, str], pending: dict[str, str], *, remaps: bool
 ) -> None:
-    expression = NativeEnvironment().from_string(_yaml("vars/main.yml")["__docker_engine_remaps"])
+    expression = NativeEnvironment().from_string(ROLE.yaml("vars/main.yml")["__docker_engine_remaps"])
     assert expression.render(__docker_engine_plan={"effects": [effect], "pending": pending}) is remaps

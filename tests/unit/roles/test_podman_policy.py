@@ -7,54 +7,22 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 from ansible_collections.bulkhead.hardening.plugins.filter.podman_policy import podman_policy_files
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_accounts import with_accounts
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._podman_policy import PROFILES
 from unit.fake_system import FakeSystem
+from unit.role_files import ROLES, Role, rendered
 
-ROLE = Path(__file__).parents[3] / "roles" / "podman_policy"
-DOCUMENT = ROLE.parents[1] / "docs" / "podman-policy.md"
+ROLE = Role("podman_policy")
+DOCUMENT = ROLES.parent / "docs" / "podman-policy.md"
 INFO = json.loads((Path(__file__).parents[1] / "fixtures" / "podman_info.json").read_text(encoding="utf-8"))
 TABLES = ("containers", "engine", "network", "storage", "registries")
 
 
-def _yaml(name: str) -> Any:
-    return yaml.safe_load((ROLE / name).read_text(encoding="utf-8"))
-
-
-def _options() -> dict[str, Any]:
-    options: dict[str, Any] = _yaml("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    return options
-
-
-def _rendered(text: str, **variables: Any) -> Any:
-    return Templar(loader=DataLoader(), variables=variables).template(trust_as_template(text))
-
-
-def test_defaults_and_argument_specs_agree() -> None:
-    assert _yaml("defaults/main.yml") == {name: option["default"] for name, option in _options().items()}
-
-
-def test_the_readme_s_table_agrees() -> None:
-    rows = re.findall(
-        r"^\| `(podman_policy_\w+)` \| (.+?) \| `(.*?)` \|", (ROLE / "README.md").read_text(), re.M
-    )
-    defaults = {name: option["default"] for name, option in _options().items()}
-    assert {name: yaml.safe_load(default) for name, _type, default in rows} == defaults
-    for name, kind, _default in rows:
-        option = _options()[name]
-        expected = ", ".join(f"`{choice}`" for choice in option.get("choices", [])) or option["type"]
-        assert kind == expected
-
-
 def test_the_settings_have_the_tables_of_podman_s_files() -> None:
-    assert tuple(_options()["podman_policy_settings"]["options"]) == TABLES
+    assert tuple(ROLE.options()["podman_policy_settings"]["options"]) == TABLES
 
 
 def test_every_key_of_the_profiles_has_its_reasoning() -> None:
@@ -72,7 +40,7 @@ def test_every_file_that_the_role_writes_is_in_its_checkpoint(
     host = FakeSystem(tmp_path)
     host.add_account("alice", 1000)
     users = {"alice": {"containers": {"pids_limit": 10}}}
-    declared = _rendered(_yaml("vars/managed.yml")["managed"]["files"], podman_policy_users=users)
+    declared = rendered(ROLE.yaml("vars/managed.yml")["managed"]["files"], podman_policy_users=users)
     (taken,) = with_accounts(host, [{"files": declared}])
     found = {"name": "alice", "uid": 1000, "home": "/home/alice", "info": INFO[version]}
     policy = podman_policy_files(
@@ -82,21 +50,21 @@ def test_every_file_that_the_role_writes_is_in_its_checkpoint(
 
 
 def test_without_users_only_root_s_files_are_taken() -> None:
-    declared = _rendered(_yaml("vars/managed.yml")["managed"]["files"])
+    declared = rendered(ROLE.yaml("vars/managed.yml")["managed"]["files"])
     assert declared
     assert [path for path in declared if not path.startswith("/etc/containers/")] == []
 
 
 def test_whose_podman_is_looked_at() -> None:
-    text = _yaml("vars/main.yml")["__podman_policy_looked_at"]
-    assert _rendered(text, podman_policy_users={}) == []
-    both = _rendered(text, podman_policy_users={"amber": {}}, rootless_users_names=["amber", "basil"])
+    text = ROLE.yaml("vars/main.yml")["__podman_policy_looked_at"]
+    assert rendered(text, podman_policy_users={}) == []
+    both = rendered(text, podman_policy_users={"amber": {}}, rootless_users_names=["amber", "basil"])
     assert both == ["amber", "basil"]
 
 
 def test_what_was_read_is_not_printed() -> None:
     """Podman's files can hold credentials."""
     for name in ("preflight", "install", "verify"):
-        for task in _yaml(f"tasks/{name}.yml"):
+        for task in ROLE.yaml(f"tasks/{name}.yml"):
             if "bulkhead.hardening.podman_policy_info" in task:
                 assert task["no_log"] == "{{ podman_policy_no_log }}"

@@ -4,14 +4,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_apparmor import grant_file
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_model import (
     AppArmorFacts,
@@ -24,48 +19,15 @@ from ansible_collections.bulkhead.hardening.plugins.modules import (
     rootless_users_activate,
     subid,
 )
+from unit.role_files import Role, rendered
 from unit.rootless_samples import CONVERGED, HOST_FACTS, WANTED
 
-ROLE = Path(__file__).parents[3] / "roles" / "rootless_users"
+ROLE = Role("rootless_users")
 PROGRAM = "/opt/docker/rootlesskit"
 
 
-def _yaml(name: str) -> Any:
-    return yaml.safe_load((ROLE / name).read_text(encoding="utf-8"))
-
-
-def _options() -> dict[str, Any]:
-    options: dict[str, Any] = _yaml("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    return options
-
-
-def _rendered(expression: Any, **variables: Any) -> Any:
-    if isinstance(expression, dict):
-        return {name: _rendered(value, **variables) for name, value in expression.items()}
-    if not isinstance(expression, str):
-        return expression
-    return Templar(loader=DataLoader(), variables=variables).template(trust_as_template(expression))
-
-
-def test_defaults_and_argument_specs_agree() -> None:
-    assert _yaml("defaults/main.yml") == {name: option["default"] for name, option in _options().items()}
-
-
-def test_the_readme_s_table_agrees() -> None:
-    rows = re.findall(
-        r"^\| `(rootless_users_\w+)` \| (.+?) \| `(.+?)` \|", (ROLE / "README.md").read_text(), re.M
-    )
-    defaults = {name: option["default"] for name, option in _options().items()}
-    assert {name: yaml.safe_load(default) for name, _type, default in rows} == defaults
-    for name, kind, _default in rows:
-        option = _options()[name]
-        choices = ", ".join(f"`{choice}`" for choice in option.get("choices", []))
-        expected = f"list of {choices}" if choices and option["type"] == "list" else choices or option["type"]
-        assert kind == expected
-
-
 def test_the_modules_take_what_the_role_gives_them() -> None:
-    wanted = _rendered(_yaml("vars/main.yml")["__rootless_users_wanted"], **_yaml("defaults/main.yml"))
+    wanted = rendered(ROLE.yaml("vars/main.yml")["__rootless_users_wanted"], **ROLE.yaml("defaults/main.yml"))
     specification = rootless_users_activate.ARGUMENT_SPEC
     assert set(wanted) == set(specification) - {"drop_in_changed", "checkpoint"}
     for name, value in wanted.items():
@@ -77,7 +39,7 @@ def test_the_modules_take_what_the_role_gives_them() -> None:
 
 
 def test_choices_and_suboptions_are_those_of_the_modules() -> None:
-    options = _options()
+    options = ROLE.options()
     spec = rootless_users_activate.ARGUMENT_SPEC
     assert options["rootless_users_namespaces"]["choices"] == spec["namespaces"]["choices"]
     assert options["rootless_users_delegate"]["choices"] == spec["delegate"]["choices"]
@@ -91,20 +53,20 @@ def test_choices_and_suboptions_are_those_of_the_modules() -> None:
 
 
 def test_what_is_allowed_is_what_is_done() -> None:
-    variables = {**_yaml("defaults/main.yml"), "rootless_users_allow": ["restart_session"]}
-    wanted = _rendered(_yaml("vars/main.yml")["__rootless_users_wanted"], **variables)
+    variables = {**ROLE.yaml("defaults/main.yml"), "rootless_users_allow": ["restart_session"]}
+    wanted = rendered(ROLE.yaml("vars/main.yml")["__rootless_users_wanted"], **variables)
     assert wanted["restart_session"] is True
-    task = next(task for task in _yaml("tasks/configure.yml") if "bulkhead.hardening.subid" in task)
+    task = next(task for task in ROLE.yaml("tasks/configure.yml") if "bulkhead.hardening.subid" in task)
     migrate = task["bulkhead.hardening.subid"]["migrate"]
-    assert _rendered(migrate, **variables) is False
-    assert _rendered(migrate, rootless_users_allow=["migrate_storage"]) is True
+    assert rendered(migrate, **variables) is False
+    assert rendered(migrate, rootless_users_allow=["migrate_storage"]) is True
 
 
 def test_every_file_that_the_role_writes_is_in_its_checkpoint() -> None:
     facts = AppArmorFacts(restricted=True, programs=(Program("/usr/bin/podman"), Program(PROGRAM)))
     plan = decide(WANTED, replace(HOST_FACTS, apparmor=facts), [CONVERGED])
-    managed = _rendered(
-        _yaml("vars/managed.yml")["managed"]["files"],
+    managed = rendered(
+        ROLE.yaml("vars/managed.yml")["managed"]["files"],
         rootless_users_names=["amber"],
         rootless_users_programs=[PROGRAM],
     )
@@ -115,7 +77,7 @@ def test_every_file_that_the_role_writes_is_in_its_checkpoint() -> None:
 
 def test_a_rollback_takes_no_subordinate_ids_back() -> None:
     """Files of containers would lose their owner, and the next user who gets the range would own them."""
-    assert "/etc/subuid" not in _rendered(_yaml("vars/managed.yml")["managed"]["files"])
+    assert "/etc/subuid" not in rendered(ROLE.yaml("vars/managed.yml")["managed"]["files"])
 
 
 def test_a_converged_run_makes_four_remote_calls() -> None:
@@ -123,18 +85,18 @@ def test_a_converged_run_makes_four_remote_calls() -> None:
     modules = [
         module
         for name in ("preflight", "configure", "verify")
-        for task in _yaml(f"tasks/{name}.yml")
+        for task in ROLE.yaml(f"tasks/{name}.yml")
         for module in task
         if module.startswith("bulkhead.hardening.")
     ]
     assert len(modules) == 4
-    [activate] = _yaml("tasks/activate.yml")
+    [activate] = ROLE.yaml("tasks/activate.yml")
     variables: dict[str, Any] = {
         "__rootless_users_found": {"steps": []},
         "__rootless_users_configured": {"changed": False},
         "__rootless_users_subids": {"changed": False},
     }
-    assert _rendered(f"{{{{ {activate['when']} }}}}", **variables) is False
+    assert rendered(f"{{{{ {activate['when']} }}}}", **variables) is False
     for name in variables:
         changed = {**variables, name: {"steps": ["x"], "changed": True}}
-        assert _rendered(f"{{{{ {activate['when']} }}}}", **changed) is True
+        assert rendered(f"{{{{ {activate['when']} }}}}", **changed) is True
