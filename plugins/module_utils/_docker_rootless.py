@@ -58,6 +58,8 @@ class UserDaemon:
     """One user's daemon as it is.
 
     :ivar obstacle: why none can run for this user, or ""
+    :ivar unreachable: why the user's manager cannot be asked, or ""
+    :ivar lingers: whether the manager starts at boot and stays after logout
     :ivar enabled: whether the user's manager starts it
     :ivar needs_reload: whether the user's manager has an older unit than the files
     :ivar data: whether there is a directory of images, volumes and containers
@@ -68,6 +70,8 @@ class UserDaemon:
     uid: int
     home: str
     obstacle: str = ""
+    unreachable: str = ""
+    lingers: bool = True
     enabled: bool = False
     needs_reload: bool = False
     daemon: Optional[RunningDaemon] = None
@@ -94,7 +98,7 @@ class RootlessPlan:
     """What is done for whom, and what has to wait.
 
     :ivar steps: pairs of what (daemon_reload, enable, start, restart, stop, disable) and the user's name
-    :ivar pending: by user, why something has to wait
+    :ivar pending: by user (or `USER, linger`), why something has to wait
     :ivar withheld: users whose files stay as they are
     """
 
@@ -130,6 +134,11 @@ def _present(plan: RootlessPlan, user: UserDaemon, allow: str, *, changed: bool)
         plan.pending[user.name] = user.obstacle
         plan.withheld.append(user.name)
         return
+    if not user.lingers:
+        plan.pending[f"{user.name}, linger"] = (
+            "the daemon ends with the user's last session, and no boot starts it; the role rootless_users "
+            "lets the user linger"
+        )
     if user.needs_reload or changed:
         plan.steps.append(("daemon_reload", user.name))
     if not user.enabled:
@@ -152,6 +161,10 @@ def _absent(plan: RootlessPlan, user: UserDaemon, allow: str, *, changed: bool) 
             plan.withheld.append(user.name)
             return
         plan.steps.append(("stop", user.name))
+    if user.enabled and user.unreachable:
+        plan.pending[user.name] = f"the unit stays enabled, because {user.unreachable}"
+        plan.withheld.append(user.name)
+        return
     if user.enabled:
         plan.steps.append(("disable", user.name))
     if changed:

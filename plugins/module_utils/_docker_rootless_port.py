@@ -133,7 +133,8 @@ def _look(system: System, account: pwd.struct_passwd, subids: Optional[SubidFile
     facts = session_facts(system, account, subids)
     obstacle = _obstacle(session, facts)
     unit: dict[str, str] = {}
-    if session.unavailable() is None:
+    unreachable = session.unavailable() or ""
+    if not unreachable:
         properties = "UnitFileState,ActiveState,NeedDaemonReload"
         shown = _systemctl(system, account, "show", UNIT, "--property", properties, seconds=_SHOW_SECONDS)
         unit = parse_properties(shown.stdout)
@@ -144,11 +145,13 @@ def _look(system: System, account: pwd.struct_passwd, subids: Optional[SubidFile
         uid=account.pw_uid,
         home=account.pw_dir,
         obstacle=obstacle,
-        enabled=unit.get("UnitFileState") == "enabled",
+        unreachable=unreachable,
+        lingers=facts.linger is not False,
+        enabled=_is_linked(account) if unreachable else unit.get("UnitFileState") == "enabled",
         needs_reload=unit.get("NeedDaemonReload") == "yes",
         daemon=_daemon(system, session),
         data=_has_data(account),
-        written_at=_written_at(account),
+        written_at=_written_at(account, now=system.now()),
     )
 
 
@@ -207,13 +210,19 @@ def _has_data(account: pwd.struct_passwd) -> bool:
         return False
 
 
-def _written_at(account: pwd.struct_passwd) -> Optional[float]:
-    """When the newer of the daemon's two files was written, as the user sees it."""
+def _is_linked(account: pwd.struct_passwd) -> bool:
+    """Whether the user's manager would start the unit, as its files have it."""
+    directory = f"{account.pw_dir}/.config/systemd/user/default.target.wants"
+    return _modified_at(account, directory, UNIT) is not None
+
+
+def _written_at(account: pwd.struct_passwd, *, now: float) -> Optional[float]:
+    """When the newer of the daemon's two files was written, as the user sees it; no time that is to come."""
     found = [
         when
         for directory, name in (("systemd/user", UNIT), ("docker", "daemon.json"))
         for when in [_modified_at(account, f"{account.pw_dir}/.config/{directory}", name)]
-        if when is not None
+        if when is not None and when <= now
     ]
     return max(found, default=None)
 

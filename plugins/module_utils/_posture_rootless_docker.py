@@ -179,7 +179,7 @@ def _info(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 def _field(answer: Mapping[str, Any], name: str, kind: type) -> Any:
     value = answer.get(name)
-    if type(value) is not kind:
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         return unreadable(f"the daemon's answer has no {name} of the expected type")
     return printable(value, limit=_TEXT_LENGTH) if isinstance(value, str) else value
 

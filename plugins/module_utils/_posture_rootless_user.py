@@ -196,7 +196,7 @@ def _uses_engine(home: Any, runtime: Any, containers: bool) -> Any:
 
 def _has_docker(home: Survey, socket: Any) -> bool:
     """Whether there may be a rootless Docker; what cannot be read counts as one."""
-    found = attempt(lambda: any([home.exists(path) for path in (*DOCKER_PLACES[:1], DOCKER_FILES[1])]))
+    found = attempt(lambda: any(home.exists(path) for path in (*DOCKER_PLACES[:1], DOCKER_FILES[1])))
     return found is not False or is_unreadable(socket) or socket["exists"] is True
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import tomlkit
+import tomllib
 from ansible_collections.bulkhead.hardening.plugins.module_utils._containers_policy import (
     POLICY_PATH,
     ContainersPolicyError,
@@ -18,7 +18,6 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._registries_d i
     parse_lookups,
 )
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import leaves
-from tomlkit.exceptions import TOMLKitError
 
 __all__ = ["mirrors_without_signatures", "judge_trust"]
 
@@ -125,8 +124,8 @@ def _locations(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """(prefix, physical location) of every remapped or mirrored registry."""
     for text in files.values():
         try:
-            registries = tomlkit.parse(text).unwrap().get("registry", [])
-        except TOMLKitError:
+            registries = tomllib.loads(text).get("registry", [])
+        except (tomllib.TOMLDecodeError, RecursionError):
             continue  # the role podman_policy refuses such a file
         for registry in registries if isinstance(registries, list) else []:
             prefix = str(registry.get("prefix") or registry.get("location") or "")

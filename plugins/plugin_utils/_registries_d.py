@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+import yaml
 
 __all__ = ["REGISTRIES_D_PATH", "Lookups", "parse_lookups"]
 
@@ -23,8 +22,8 @@ REGISTRIES_D_PATH = "/etc/containers/registries.d/50-bulkhead.yaml"
 def parse_lookups(text: str) -> dict[str, Any]:
     """The document of a file in registries.d; raises `ValueError` when it is none."""
     try:
-        document = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, RecursionError) as error:
+        document = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError("it is not YAML") from error
     if document is None:
         return {}

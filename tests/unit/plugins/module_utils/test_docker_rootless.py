@@ -85,6 +85,21 @@ def test_a_daemon_that_is_not_wanted_any_more(
     assert sorted(plan.pending) == withheld
 
 
+def test_a_unit_that_cannot_be_disabled_keeps_its_files() -> None:
+    away = replace(FRESH, enabled=True, unreachable="no systemd manager of this user runs")
+    plan = decide([away, replace(away, name="basil", enabled=False)], state="absent", allow="restart")
+    assert plan.steps == []
+    assert plan.withheld == ["amber"]
+    assert "no systemd manager" in plan.pending["amber"]
+
+
+def test_a_daemon_that_no_boot_starts_runs_and_is_named() -> None:
+    plan = decide([replace(FRESH, lingers=False)], state="present", allow="restart")
+    assert plan.lines() == ["enable amber", "start amber"]
+    assert list(plan.pending) == ["amber, linger"]
+    assert plan.withheld == []
+
+
 @given(
     state=st.sampled_from(["present", "absent"]),
     allow=st.sampled_from(ALLOWED[:2]),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class DaemonHost(FakeSystem):
         for name in ("subuid", "subgid"):
             self.write(f"/etc/{name}", "amber:100000:65536\n")
         self.write("/sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n")
+        self.write("/var/lib/systemd/linger/amber")
         self.bus = True
         self.enabled = False
         self.failing: dict[str, Completed] = {}
@@ -152,6 +154,46 @@ def test_absent_stops_and_disables(host: DaemonHost) -> None:
     host.enabled = True
     assert _run(host, state="absent")["steps"] == ["stop amber", "disable amber"]
     assert _run(host, state="absent")["steps"] == []
+
+
+def test_absent_leaves_a_unit_that_it_cannot_disable(
+    host: DaemonHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = Path(host.accounts[AMBER].pw_dir) / ".config/systemd/user/default.target.wants/docker.service"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("../docker.service")
+    monkeypatch.setattr(_docker_rootless_port, "look_as", _look_at)
+    host.bus = False
+    outcome = _run(host, state="absent")
+    assert "loginctl enable-linger amber" in outcome["pending"]["amber"]
+    assert outcome["withheld"] == ["amber"]
+
+
+@pytest.mark.parametrize(("written", "restarts"), [(400.0, False), (600.0, True), (4e9, False)])
+def test_a_daemon_older_than_its_files_is_restarted_and_a_time_to_come_is_none(
+    host: DaemonHost, monkeypatch: pytest.MonkeyPatch, written: float, *, restarts: bool
+) -> None:
+    file = Path(host.accounts[AMBER].pw_dir) / ".config/docker/daemon.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{}")
+    os.utime(file, (written, written))
+    monkeypatch.setattr(_docker_rootless_port, "look_as", _look_at)
+    host.start(ticks=500)
+    host.enabled = True
+    assert ("restart amber" in _run(host, check_mode=True)["steps"]) is restarts
+
+
+def _look_at(_uid: int, _gid: int, path: str, look: Any, _limit: int) -> bytes | None:
+    """As `look_as`, by the process itself, since a test may not be able to become the user."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    try:
+        answer: bytes = look(descriptor)
+        return answer
+    finally:
+        os.close(descriptor)
 
 
 def test_the_host_s_programs_are_found_where_debian_has_them(host: DaemonHost) -> None:
