@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from demo.__main__ import KEPT
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BUILD = CHECKOUT / "build" / "demo"
@@ -21,11 +22,11 @@ Results = dict[tuple[str, str], str]
 
 
 def results(report: dict[str, Any]) -> Results:
-    """Result by control and name of its subject, but for the controls over this collection's own state."""
+    """Result by control and name of its subject, but for those over our own state and what a rollback keeps."""
     return {
         (finding["id"], finding["subject"]["name"]): finding["result"]
         for finding in report["findings"]
-        if not finding["id"].startswith("bulkhead-")
+        if not finding["id"].startswith("bulkhead-") and finding["id"] != KEPT
     }
 
 
@@ -52,9 +53,8 @@ def test_the_demo() -> None:
         "docker-userland-proxy",
     }
     assert {"docker-audit-daemon", "docker-audit-configuration-directory", "docker-audit-runc"} <= better
-    # The rootless user is brought up to the policy; what would end the user's container waits.
+    # The rootless user is brought up to the policy, and the user's container lives on (see below).
     assert {"podman-pids-limit", "rootless-podman-pids-limit", "rootless-delegation"} <= better
-    assert results(after)[("rootless-user-controllers", "alice")] == "fail"
     assert mended(results(after), results(before)) == set()
     assert after["score"]["value"] > before["score"]["value"]
     assert [report["summary"]["error"] for report in (before, after)] == [0, 0]
@@ -70,7 +70,7 @@ def test_the_demo() -> None:
     ]
     assert first_processes[0] == first_processes[1]
     assert "The ordinary container `web` ran through all of it: the same process" in ended.stdout
-    assert "Rolled back: every file and every result as before." in ended.stdout
+    assert "Rolled back: every file and every result as before (" in ended.stdout
 
     # The plan is shown before anything is written.
     shown, done = (
