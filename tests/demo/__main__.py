@@ -28,7 +28,7 @@ LAB = BUILD / "lab"
 MACHINE = "demo"
 PLATFORM = "debian-13"
 USER = "alice"  # whom careless.sh makes, with a container of rootless Podman
-# A running manager keeps the cgroup controllers that it was given until its next start, which would end containers.
+# A user's manager keeps the cgroup controllers that it was given until its next start.
 KEPT = "rootless-user-controllers"
 STARTED = time.monotonic()
 

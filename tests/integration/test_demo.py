@@ -16,13 +16,13 @@ from demo.__main__ import KEPT
 CHECKOUT = Path(__file__).resolve().parents[2]
 BUILD = CHECKOUT / "build" / "demo"
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(2700)]
 
 Results = dict[tuple[str, str], str]
 
 
 def results(report: dict[str, Any]) -> Results:
-    """Result by control and name of its subject, but for those over our own state and what a rollback keeps."""
+    """Result by control and name of its subject, but for our own state and what a rollback keeps."""
     return {
         (finding["id"], finding["subject"]["name"]): finding["result"]
         for finding in report["findings"]
