@@ -34,8 +34,10 @@ _CONTAINER_HOST = (
         "dbus-user-session",
         "docker.io",
     ),
-    *("fuse-overlayfs", "iptables", "podman", "rootlesskit", "slirp4netns", "uidmap"),
+    *("fuse-overlayfs", "iptables", "podman", "slirp4netns", "uidmap"),
 )
+# What a rootless Docker starts in; Debian 11 is not known to have it.
+_ROOTLESS_DOCKER = ("rootlesskit",)
 # A registry on loopback and what signs images.
 _IMAGE_TRUST = ("docker-registry", "gnupg", "openssl", "skopeo")
 # grub-install and update-grub without grub-pc's installation questions.
@@ -54,12 +56,16 @@ class Platform:
 
 PLATFORMS = (
     Platform("debian-11", "bullseye"),
-    Platform("debian-12", "bookworm", ("aardvark-dns", "netavark", *_IMAGE_TRUST)),
-    Platform("debian-13", "trixie", ("aardvark-dns", "docker-cli", "netavark", "passt", *_IMAGE_TRUST)),
+    Platform("debian-12", "bookworm", ("aardvark-dns", "netavark", *_ROOTLESS_DOCKER, *_IMAGE_TRUST)),
+    Platform(
+        "debian-13",
+        "trixie",
+        ("aardvark-dns", "docker-cli", "netavark", "passt", *_ROOTLESS_DOCKER, *_IMAGE_TRUST),
+    ),
     Platform(
         "debian-sid",
         "sid",
-        ("aardvark-dns", "docker-cli", "netavark", "passt"),
+        ("aardvark-dns", "docker-cli", "netavark", "passt", *_ROOTLESS_DOCKER),
         (
             'Acquire::Check-Valid-Until "false"',
         ),  # a copy of the archive may be older than its Release file allows
