@@ -22,7 +22,10 @@ description: One file per run of ansible-playbook, in the directory that C(BULKH
 
 # Actions that run on the controller alone.
 LOCAL_ACTIONS = frozenset(
-    {"assert", "debug", "fail", "include_role", "include_tasks", "set_fact", "validate_argument_spec"}
+    (
+        *("assert", "debug", "fail", "include_role", "include_tasks", "include_vars", "set_fact"),
+        "validate_argument_spec",
+    )
 )
 
 
