@@ -96,8 +96,8 @@ def _accounts(system: System, names: Sequence[str]) -> list[pwd.struct_passwd]:
         accounts.append(account)
     if problems:
         raise PodmanGatherError(
-            f"users (podman_policy_users, rootless_users_names): {'; '.join(problems)}. Accepted are names of "
-            "users of this host. Nothing was changed."
+            f"users (podman_policy_users, rootless_users_names): {'; '.join(problems)}. Accepted are names "
+            "of users of this host. Nothing was changed."
         )
     return accounts
 
