@@ -146,6 +146,11 @@ def test_no_control_asks_for_what_stops_containers() -> None:
         assert "net.ipv4.ip_forward" not in source
 
 
+@pytest.mark.parametrize("name", ["docker-unlisted-containers", "container-unlisted"])
+def test_a_container_that_no_engine_lists_is_critical(name: str) -> None:
+    assert CONTROLS[name].severity == "critical"
+
+
 @pytest.mark.parametrize("control", CONTROLS.values(), ids=CONTROLS)
 def test_remedy_names_a_role_and_variable_that_exist(control: Control) -> None:
     if "none" in control.remedy:

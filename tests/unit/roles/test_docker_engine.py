@@ -21,7 +21,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys im
 from ansible_collections.bulkhead.hardening.plugins.module_utils._group_members import GROUP_FILES
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_profile import PROFILES
 from jinja2.nativetypes import NativeEnvironment
-from unit.role_files import ROLES, Role
+from unit.role_files import ROLES, Role, rendered
 
 ROLE = Role("docker_engine")
 DOCUMENT = ROLES.parent / "docs" / "docker-engine.md"
@@ -133,3 +133,70 @@ def test_it_is_looked_at_where_the_run_remaps(
 ) -> None:
     expression = NativeEnvironment().from_string(ROLE.yaml("vars/main.yml")["__docker_engine_remaps"])
     assert expression.render(__docker_engine_plan={"effects": [effect], "pending": pending}) is remaps
+
+
+def _module(task: dict[str, Any]) -> str:
+    return next(name.rpartition(".")[2] for name in task if name.count(".") == 2)
+
+
+def test_the_plan_is_shown_in_check_mode_too_and_before_anything_is_written() -> None:
+    tasks = ROLE.yaml("tasks/configure.yml")
+    shown = next(number for number, task in enumerate(tasks) if "docker_engine_plan_table" in str(task))
+    assert "when" not in tasks[shown]
+    assert _module(tasks[shown]) == "debug"
+    writing = [
+        number
+        for number, task in enumerate(tasks)
+        if _module(task) == "owned_config" and not task.get("check_mode")
+    ]
+    assert writing and shown < min(writing)
+    assert "when" not in ROLE.yaml("tasks/main.yml")[-1]["block"][0]
+
+
+def _tasks(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [inner for task in tasks for inner in ([task] if "block" not in task else _tasks(task["block"]))]
+
+
+@pytest.mark.parametrize("name", ["install_distribution", "install_repository"])
+def test_an_engine_that_is_there_is_never_upgraded(name: str) -> None:
+    """Packages are installed only where there is no engine, and `present` upgrades none."""
+    tasks = _tasks(ROLE.yaml(f"tasks/{name}.yml"))
+    packages = [task[module] for task in tasks for module in task if module.endswith((".apt", ".package"))]
+    assert packages
+    assert {package["state"] for package in packages} == {"present"}
+    assert {option for package in packages for option in package} == {"name", "state", "update_cache"}
+    install = next(task for task in ROLE.yaml("tasks/main.yml") if task["name"] == "Install the engine")
+    assert install["when"] == "not __docker_engine_host.posture.docker.installed"
+    assert install["ansible.builtin.include_tasks"]["file"] == "install.yml"
+    assert ROLE.yaml("defaults/main.yml")["docker_engine_packages"] == "left_alone"
+
+
+def test_a_repository_comes_with_the_key_that_was_given(tmp_path: Path) -> None:
+    tasks = _tasks(ROLE.yaml("tasks/install_repository.yml"))
+    task = next(task for task in tasks if "ansible.builtin.deb822_repository" in task)
+    repository = task["ansible.builtin.deb822_repository"]
+    key = tmp_path / "key.asc"
+    key.write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\nof a file\n")
+    for given, expected in [(str(key), "of a file"), ("-----BEGIN PGP PUBLIC\ngiven itself", "given itself")]:
+        wanted = {"name": "x", "uri": "file:///srv/x", "suites": ["./"], "key": given, "packages": ["p"]}
+        (uri,) = repository["uris"]
+        found = [
+            rendered(option, docker_engine_repository=wanted)
+            for option in (repository["name"], uri, repository["suites"])
+        ]
+        assert found == ["x", "file:///srv/x", ["./"]]
+        assert repository["signed_by"] == "{{ __docker_engine_repository_key }}"
+        signed = rendered(task["vars"]["__docker_engine_repository_key"], docker_engine_repository=wanted)
+        assert signed.splitlines()[-1] == expected
+
+
+@pytest.mark.parametrize("missing", ["name", "uri", "suites", "key", "packages"])
+def test_a_repository_that_is_not_complete_is_refused(missing: str) -> None:
+    refusal = ROLE.yaml("tasks/install_repository.yml")[0]["ansible.builtin.assert"]
+    required = ROLE.yaml("vars/main.yml")["__docker_engine_repository_required"]
+    complete = dict.fromkeys(required, "x")
+    incomplete = {name: value for name, value in complete.items() if name != missing}
+    for repository, accepted in ((complete, True), (incomplete, False)):
+        facts = {"docker_engine_repository": repository, "__docker_engine_repository_required": required}
+        assert rendered(f"{{{{ {refusal['that']} }}}}", **facts) is accepted
+        assert accepted or f"found no {missing};" in rendered(refusal["fail_msg"], **facts)

@@ -150,3 +150,26 @@ def test_bad_input_and_check_mode_leave_a_fresh_host_fresh(controller: Controlle
         assert "Nothing was changed" in result["msg"] or "one of:" in expected
     assert len(refused) == len(BAD) and controller.file.read_text() == "before"
     assert not (controller.directory / "state" / "checkpoints").exists()
+
+
+def test_checkpoints_are_listed_and_pruned(controller: Controller) -> None:
+    runs = [
+        task
+        for text in ("one", "two", "three")
+        for task in (controller.checkpoint("open"), controller.change(text), controller.checkpoint("commit"))
+    ]
+    *results, listed, pruned, again, left = controller.run(
+        *runs,
+        controller.checkpoint("list"),
+        controller.checkpoint("prune", keep=1),
+        controller.checkpoint("prune", keep=1),
+        controller.checkpoint("list"),
+    )
+    first, second, third = [result["id"] for result in results[::3]]
+    assert not listed["changed"] and not left["changed"]
+    assert [entry["id"] for entry in listed["checkpoints"]] == ["baseline", first, second, third]
+    assert pruned["changed"] and sorted(pruned["pruned"]) == [first, second]
+    assert not again["changed"] and again["pruned"] == []
+    assert [entry["id"] for entry in left["checkpoints"]] == ["baseline", third]
+    controller.run(controller.checkpoint("restore", name="baseline"))
+    assert controller.file.read_text() == "before"

@@ -8,12 +8,16 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.timeout(300)
+
+ROOT = Path(__file__).parents[4]
 
 
 class Operator:
@@ -45,7 +49,11 @@ class Operator:
                 "validate": validate or [],
             }
         }
-        play = {"hosts": "localhost", "gather_facts": False, "tasks": [task]}
+        return self.run_play({"tasks": [task]}, *arguments)
+
+    def run_play(self, what: dict[str, Any], *arguments: str) -> dict[str, Any]:
+        """Run a play of these tasks or roles; the result of the first task that has one."""
+        play = {"hosts": "localhost", "gather_facts": False, **what}
         self.playbook.write_text(json.dumps([play]), encoding="utf-8")
         completed = subprocess.run(
             [
@@ -284,3 +292,28 @@ def test_a_key_that_was_edited_since_is_let_go_by_a_write_of_the_ledger_alone(op
     assert operator.run({})["writes"]
     assert not operator.run({})["writes"]
     assert operator.file.read_text() == '{"icc": true}'
+
+
+def test_the_ledger_tells_who_set_what_when_and_what_was_before(operator: Operator) -> None:
+    operator.file.write_text('{"mtu": 1400}')
+    role = operator.playbook.parent / "roles" / "some_role" / "tasks" / "main.yml"
+    role.parent.mkdir(parents=True)
+    arguments = {
+        "owner": "tester",
+        "state_directory": str(operator.state),
+        "files": [{"path": str(operator.file), "keys": {"icc": False, "mtu": 1300}}],
+    }
+    role.write_text(json.dumps([{"bulkhead.hardening.owned_config": arguments}]), encoding="utf-8")
+    begun = datetime.now(timezone.utc)
+    operator.run_play({"roles": ["some_role"]})
+    entries = json.loads((operator.state / "ledger.json").read_text(encoding="utf-8"))["keys"]
+    assert [(entry["key"], entry["before"], entry["set"]) for entry in entries] == [
+        (["icc"], {"absent_from": 1}, False),
+        (["mtu"], {"value": 1400, "text": "1400"}, 1300),
+    ]
+    version = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
+    for entry in entries:
+        assert (entry["owner"], entry["path"]) == ("tester", str(operator.file))
+        assert (entry["role"], entry["collection_version"]) == ("some_role", version)
+        set_at = datetime.fromisoformat(entry["time"].replace("Z", "+00:00"))
+        assert begun <= set_at <= datetime.now(timezone.utc)

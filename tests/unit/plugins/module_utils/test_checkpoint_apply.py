@@ -89,6 +89,45 @@ def test_profiles_have_their_modes(system: FakeSystem) -> None:
     }
 
 
+PROFILES = "/sys/kernel/security/apparmor/profiles"
+
+
+def test_profiles_go_back(system: FakeSystem) -> None:
+    system.write(PROFILES, "docker-default (enforce)\n")
+    system.write("/usr/sbin/aa-enforce").chmod(0o755)
+    managed = Managed(apparmor_profiles=("docker-default", "none"))
+    before = capture(system, managed, Contents(), size_limit=1000)
+    system.write(PROFILES, "docker-default (complain)\nnone (enforce)\n")
+    found = capture(system, managed, Contents(), size_limit=1000)
+    assert any("docker-default" in line for line in differences(before, found))
+    command = ("aa-enforce", "docker-default")
+    system.answers[command] = ""
+    assert apply(system, before, found, {}).actions == ["AppArmor profile docker-default: enforce"]
+    assert command in system.ran
+    system.answers[command] = Completed(command, 1, "", "no such profile")
+    with pytest.raises(CheckpointError, match="aa-enforce docker-default failed: no such profile"):
+        apply(system, before, found, {})
+
+
+def test_a_mode_that_no_program_sets_is_an_error(system: FakeSystem) -> None:
+    system.write(PROFILES, "docker-default (complain)\n")
+    before = HostState(apparmor={"docker-default": "enforce"})
+    with pytest.raises(CheckpointError, match="nothing on this host puts it into mode enforce"):
+        apply(system, before, before, {})
+
+
+def test_units_go_back(system: FakeSystem) -> None:
+    show = ("systemctl", "show", "--property=Id,UnitFileState,ActiveState", "docker.service")
+    system.answers[show] = "Id=docker.service\nActiveState=inactive\nUnitFileState=disabled\n"
+    steps = [("systemctl", "enable", "docker.service"), ("systemctl", "start", "docker.service")]
+    for step in steps:
+        system.answers[step] = ""
+    wanted = HostState(units={"docker.service": UnitState("enabled", "active")})
+    applied = apply(system, wanted, wanted, {})
+    assert applied.actions == [" ".join(step) for step in steps]
+    assert [argv for argv in system.ran if argv != show] == steps
+
+
 @pytest.mark.parametrize(
     ("name", "path"),
     [

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -140,6 +142,26 @@ def test_everything_of_ours_goes_when_it_is_not_wanted(system: AuditedSystem) ->
     for path in (RULES_PATH, NEEDRESTART_PATH, UPGRADES_PATH):
         assert not system.local(path).exists()
     assert system.groups["docker"].gr_mem == ["alice"]  # nobody is put back in
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="needrestart's files are Perl")
+def test_needrestart_defers_the_engine_and_nothing_else(system: AuditedSystem) -> None:
+    _run(system, needrestart="deferred")
+    program = (
+        "use strict; our %nrconf; our $text = do { local $/; <STDIN> }; eval $text; die $@ if $@;"
+        "foreach my $service (@ARGV) { foreach my $rule (keys %{$nrconf{override_rc}}) {"
+        'print "$service $nrconf{override_rc}{$rule}\n" if $service =~ /$rule/; } }'
+    )
+    services = ["docker.service", "containerd.service", "docker.socket", "ssh.service", "mydocker.service"]
+    ended = subprocess.run(
+        ["perl", "-e", program, *services],
+        input=system.local(NEEDRESTART_PATH).read_text(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stderr == ""
+    assert ended.stdout.splitlines() == ["docker.service 0", "containerd.service 0"]
 
 
 @pytest.mark.parametrize(

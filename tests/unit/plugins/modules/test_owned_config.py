@@ -31,12 +31,14 @@ BEFORE = {
     "toml": "# the admin's\nmtu = 0x5dc # a comment\n[engine]\nlist = [1, 2,]\n",
     "yaml": "# the admin's\nmtu:   1500 # a comment\nengine:\n- a\n",
     "keyfile": "[a]\n; the admin's\nmtu = 1500  \n",
+    "lines": "# the admin's\n-w /a\n",
 }
 WISHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "json": ({"mtu": 1400, "more": {"x": 1}}, {"mtu": 1300, "other": [1]}),
     "toml": ({"mtu": 1400, "more": {"x": 1}}, {"mtu": 1300, "engine": {"list": [3]}}),
     "yaml": ({"mtu": 1400, "more": {"x": 1}}, {"mtu": 1300, "engine": ["b"]}),
     "keyfile": ({"a": {"mtu": "1400"}, "b": {"x": "1"}}, {"a": {"mtu": "1300", "y": ["1", "2"]}}),
+    "lines": ({"lines": ["-w /a", "-w /b"]}, {"lines": ["-w /a", "-w /c"]}),
 }
 
 

@@ -66,10 +66,11 @@ def test_nothing_is_limited_when_it_is_left_alone(docker: dict[str, Any]) -> Non
 
 
 def test_what_is_named_of_the_socket_is_set_exactly(docker: dict[str, Any]) -> None:
-    limits = _limits(docker, hardened=False, socket={"mode": "0600", "group": "ops"})
-    assert limits == {"/run/docker.sock": {"mode": "0600", "group": "ops", "exact": True}}
-    assert socket_drop_in({"mode": "0600", "group": "ops"}) == {
-        "Socket": {"SocketMode": "0600", "SocketGroup": "ops"}
+    named = {"mode": "0600", "owner": "alice", "group": "ops"}
+    limits = _limits(docker, hardened=False, socket=named)
+    assert limits == {"/run/docker.sock": {**named, "exact": True}}
+    assert socket_drop_in(named) == {
+        "Socket": {"SocketMode": "0600", "SocketUser": "alice", "SocketGroup": "ops"}
     }
     assert socket_drop_in({}) == {}
 
