@@ -152,7 +152,8 @@ def test_needrestart_defers_the_engine_and_nothing_else(system: AuditedSystem) -
         "foreach my $service (@ARGV) { foreach my $rule (keys %{$nrconf{override_rc}}) {"
         'print "$service $nrconf{override_rc}{$rule}\n" if $service =~ /$rule/; } }'
     )
-    services = ["docker.service", "containerd.service", "docker.socket", "ssh.service", "mydocker.service"]
+    services = ["docker.service", "containerd.service"]
+    services += ["docker.socket", "docker-registry.service", "mydocker.service", "containerd-other.service"]
     ended = subprocess.run(
         ["perl", "-e", program, *services],
         input=system.local(NEEDRESTART_PATH).read_text(),
