@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,14 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store import LedgerStore
 from ansible_collections.bulkhead.hardening.plugins.module_utils._owned_files import Validator
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import primary_group
 from ansible_collections.bulkhead.hardening.plugins.modules.owned_config import read, write
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge import Owner, decide
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import WantedKeys
 
 pytestmark = pytest.mark.timeout(300)
 
+NOBODY = 65534  # an account that every system has
 OWNER = Owner("tester", "tester", "0.2.0")
 KILLED_AT = ("open", "fsync", "rename", "unlink", "mkdir", "fchmod", "fchown", "replace")
 
@@ -139,5 +143,63 @@ def test_release_straight_after_a_kill(tmp_path: Path, format_name: str) -> None
         host.merge({})
         assert host.text == BEFORE[format_name]
         assert host.ledger == Ledger()
+        calls += 1
+    assert calls > 8
+
+
+def _killed_as_user_or_root(calls: int, act: Callable[[], None]) -> bool:
+    """As `_killed_after`, where a child acts as a user: both count, and after the child root dies next."""
+    left, died = mmap.mmap(-1, 4), mmap.mmap(-1, 1)
+    left[:] = calls.to_bytes(4, "little")
+    pid = os.fork()
+    if pid == 0:
+
+        def dying(real: Any) -> Any:
+            def call(*arguments: Any, **options: Any) -> Any:
+                number = int.from_bytes(left[:], "little")
+                if number == 0:
+                    died[:] = b"x"
+                    os.kill(os.getpid(), signal.SIGKILL)
+                left[:] = (number - 1).to_bytes(4, "little")
+                return real(*arguments, **options)
+
+            return call
+
+        try:
+            for name in KILLED_AT:
+                setattr(os, name, dying(getattr(os, name)))
+            act()
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    return died[:] == b"x"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize(("existing", "stage"), [(True, 1), (False, 0), (False, 2)])
+def test_a_user_s_file_is_old_or_new_after_a_kill_too(existing: bool, stage: int) -> None:
+    first, second = WISHES["toml"]
+    wanted = (first, second, {})[stage]
+    calls, killed = 0, True
+    while killed:
+        with tempfile.TemporaryDirectory() as name:  # unlike those of pytest, others can enter it
+            directory = Path(name)
+            directory.chmod(0o711)
+            host = Host(directory, "toml")
+            if existing:
+                host.path.write_text(BEFORE["toml"], encoding="utf-8")
+                os.chown(host.path, NOBODY, primary_group(NOBODY))
+            os.chown(host.path.parent, NOBODY, primary_group(NOBODY))
+            for earlier in (first, second)[:stage]:
+                host.merge(earlier)
+            old = host.text
+            killed = _killed_as_user_or_root(calls, lambda host=host: host.merge(wanted))
+            after = host.text
+            host.merge(wanted)
+            assert after in (old, host.text)
+            assert host.text is None or host.path.stat().st_uid == NOBODY
+            host.merge({})
+            assert host.text == (BEFORE["toml"] if existing else None)
+            assert host.ledger == Ledger()
         calls += 1
     assert calls > 8
