@@ -56,6 +56,19 @@ def test_the_readme_s_table_agrees() -> None:
         assert kind == (", ".join(f"`{choice}`" for choice in option.get("choices", [])) or option["type"])
 
 
+@pytest.mark.parametrize("entry", ["open", "commit", "restore"])
+def test_the_module_is_told_every_variable_of_its_entry_point(entry: str) -> None:
+    specified = _yaml("meta/argument_specs.yml")["argument_specs"][entry]["options"]
+    arguments = next(
+        task["bulkhead.hardening.checkpoint"]
+        for task in _yaml(f"tasks/{entry}.yml")
+        if "bulkhead.hardening.checkpoint" in task
+    )
+    assert arguments["state"] == entry
+    for variable in specified.keys() - {"checkpoint_roles"}:  # their declarations are read, see below
+        assert variable in str(arguments[variable.removeprefix("checkpoint_")]), variable
+
+
 @pytest.mark.parametrize("path", sorted(ROLES.glob("*/vars/managed.yml")), ids=lambda path: path.parts[-3])
 def test_what_a_role_manages_can_be_taken(path: Path, tmp_path: Path) -> None:
     declared = yaml.safe_load(path.read_text(encoding="utf-8"))["managed"]

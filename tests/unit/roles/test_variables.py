@@ -43,3 +43,11 @@ def test_the_readme_s_table_agrees(role: Role) -> None:
     assert {name: kind for name, kind, _default in rows} == {
         name: _kind(option) for name, option in role.options().items()
     }
+
+
+@every_role
+def test_every_variable_is_used(role: Role) -> None:
+    """A variable that nothing reads changes nothing, and says nothing of it."""
+    files = [*role.path.glob("tasks/*.yml"), *role.path.glob("vars/*.yml")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    assert [name for name in role.options() if not re.search(rf"\b{name}\b", text)] == []

@@ -89,8 +89,10 @@ def test_hosts_and_a_socket_fill_the_drop_ins(posture: dict[str, Any]) -> None:
 
 
 def test_an_open_port_is_an_error_and_a_move_of_data_is_withheld(posture: dict[str, Any]) -> None:
+    opened = {"hosts": ["fd://", "tcp://0.0.0.0:2375"]}
     with pytest.raises(AnsibleFilterError, match="found tcp://0.0.0.0:2375 without"):
-        docker_engine_wanted(posture, settings={"hosts": ["fd://", "tcp://0.0.0.0:2375"]})
+        docker_engine_wanted(posture, settings=opened)
+    assert docker_engine_wanted(posture, settings=opened, unauthenticated_tcp=True)["keys"]["hosts"]
     assert list(docker_engine_wanted(posture, profile="strict")["pending"]) == ["userns-remap"]
     posture["containers"] = []
     wanted = docker_engine_wanted(posture, profile="strict", allow="move_data")
