@@ -100,17 +100,10 @@ def sysctl_names(system: System, patterns: Iterable[str]) -> list[str]:
         # a dot in the name of an interface would part the name of the sysctl
         names += [
             f"{before}{entry[len(beginning) :]}{after}"
-            for entry in _entries(system, directory)
+            for entry in system.names_in(directory)
             if entry.startswith(beginning) and "." not in entry
         ]
     return names
-
-
-def _entries(system: System, directory: str) -> list[str]:
-    try:
-        return system.list_directory(directory)
-    except NotThere:
-        return []
 
 
 def sysctl_path(name: str) -> str:

@@ -43,7 +43,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._user_session i
     account_environment,
 )
 
-__all__ = ["Host", "accounts_of", "act", "look_at_host", "look_at_users"]
+__all__ = ["Host", "act", "look_at_host", "look_at_users"]
 
 # Debian ships what starts it beside its documentation.
 _CONTRIB = "/usr/share/docker.io/contrib"
@@ -99,7 +99,7 @@ def look_at_host(system: System) -> Host:
     return Host(dockerd, script, version, tuple(missing))
 
 
-def accounts_of(system: System, names: Sequence[str]) -> list[pwd.struct_passwd]:
+def _accounts_of(system: System, names: Sequence[str]) -> list[pwd.struct_passwd]:
     """The accounts; raises `DockerRootlessError` for a name that nobody has, one twice, and root."""
     accounts, problems = [], []
     for name in names:
@@ -123,7 +123,7 @@ def accounts_of(system: System, names: Sequence[str]) -> list[pwd.struct_passwd]
 
 def look_at_users(system: System, names: Sequence[str]) -> list[UserDaemon]:
     """Each user's daemon; raises `DockerRootlessError` for a name that cannot be meant."""
-    accounts = accounts_of(system, names)
+    accounts = _accounts_of(system, names)
     subids = read_subid_files(system) if accounts else None
     return [_look(system, account, subids) for account in accounts]
 
@@ -131,11 +131,11 @@ def look_at_users(system: System, names: Sequence[str]) -> list[UserDaemon]:
 def _look(system: System, account: pwd.struct_passwd, subids: Optional[SubidFiles]) -> UserDaemon:
     session = UserSession(system, account)
     facts = session_facts(system, account, subids)
-    obstacle = _obstacle(session, facts)
-    unit: dict[str, str] = {}
     unreachable = session.unavailable() or ""
+    obstacle = unreachable or _lack_of_ids(facts)
+    unit: dict[str, str] = {}
     if not unreachable:
-        properties = "UnitFileState,ActiveState,NeedDaemonReload"
+        properties = "UnitFileState,NeedDaemonReload"
         shown = _systemctl(system, account, "show", UNIT, "--property", properties, seconds=_SHOW_SECONDS)
         unit = parse_properties(shown.stdout)
         if shown.returncode != 0 and not obstacle:
@@ -155,10 +155,7 @@ def _look(system: System, account: pwd.struct_passwd, subids: Optional[SubidFile
     )
 
 
-def _obstacle(session: UserSession, facts: SessionFacts) -> str:
-    reason = session.unavailable()
-    if reason is not None:
-        return reason
+def _lack_of_ids(facts: SessionFacts) -> str:
     if facts.subids is None:
         return facts.unread.get("subids", "its subordinate ids could not be read")
     few = [kind for kind, ids in facts.subids.items() if ids.count < LEAST_IDS]

@@ -6,11 +6,21 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError, ProcessHandle
 
-__all__ = ["HostMounts", "Mount", "MountTable", "parse_mountinfo", "read_mounts", "sensitive_kind"]
+__all__ = [
+    "HostMounts",
+    "Mount",
+    "MountTable",
+    "mount_of",
+    "parse_mountinfo",
+    "read_mounts",
+    "sensitive_kind",
+]
 
 _MOUNTINFO_LIMIT = 4 * 1024 * 1024
 _ESCAPE = re.compile(r"\\([0-7]{3})")
@@ -194,3 +204,15 @@ def sensitive_kind(source: str, *, read_only: bool) -> str | None:
     if kind in ("etc", "lib", "usr") and (path.count("/") == 1 or not read_only):
         return kind
     return None
+
+
+def mount_of(mounts: Sequence[Mount], path: str) -> Optional[Mount]:
+    """The mount that a path lies on: the deepest, and of several in one place the last."""
+    best: Optional[Mount] = None
+    for mount in mounts:
+        point = mount.mountpoint.rstrip("/")
+        if (path == point or path.startswith(f"{point}/")) and (
+            best is None or len(point) >= len(best.mountpoint.rstrip("/"))
+        ):
+            best = mount
+    return best

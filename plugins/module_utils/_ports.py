@@ -162,6 +162,13 @@ class System:
             finally:
                 os.close(descriptor)
 
+    def names_in(self, path: str) -> list[str]:
+        """The sorted names in a directory; none where there is no such directory."""
+        try:
+            return self.list_directory(path)
+        except NotThere:
+            return []
+
     def read_link(self, path: str) -> str:
         """The target text of a symbolic link, not followed."""
         refuse_foreign_root(path.rpartition("/")[0])

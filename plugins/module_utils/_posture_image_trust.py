@@ -46,7 +46,7 @@ def collect_image_trust(system: System) -> dict[str, Any]:
         "lookaside_files": attempt(
             lambda: [
                 file_facts_of(system, f"{LOOKASIDE_DIRECTORY}/{name}")
-                for name in _names(system, LOOKASIDE_DIRECTORY)
+                for name in system.names_in(LOOKASIDE_DIRECTORY)
                 if name.endswith(".yaml")
             ]
         ),
@@ -151,10 +151,3 @@ def _text(system: System) -> Optional[str]:
         return system.read_text(POLICY)
     except NotThere:
         return None
-
-
-def _names(system: System, directory: str) -> list[str]:
-    try:
-        return system.list_directory(directory)
-    except NotThere:
-        return []

@@ -93,14 +93,7 @@ def collect_rootless(
     around = _surroundings(system, subid_files, podman_version, root)
     looked_at, left_out = _look_at_each(
         accounts,
-        lambda account, reasons: collect_user(
-            system,
-            account,
-            reasons,
-            around,
-            listed="named" in reasons,
-            containers="containers" in reasons,
-        ),
+        lambda account, reasons: collect_user(system, account, reasons, around),
         most,
     )
     return {
@@ -181,9 +174,9 @@ def _reasons(
         reasons[name].add("named")
     for uid in running:
         reasons[str(uid)].add("containers")
-    for name in _names(system, LINGER_DIRECTORY):
+    for name in system.names_in(LINGER_DIRECTORY):
         reasons[name].add("linger")
-    for name in _names(system, _RUNTIME):
+    for name in system.names_in(_RUNTIME):
         if name.isdigit():
             reasons[name].add("session")
     if isinstance(subid_files, SubidFiles):
@@ -241,10 +234,3 @@ def _text(system: System, path: str) -> Any:
         return system.read_text(path)
     except NotThere:
         return None
-
-
-def _names(system: System, directory: str) -> list[str]:
-    try:
-        return system.list_directory(directory)
-    except NotThere:
-        return []

@@ -130,18 +130,17 @@ def _sysctl_files(system: System) -> dict[str, Optional[str]]:
     for directory in SYSCTL_DIRECTORIES:
         if directory == "/lib/sysctl.d" and _is_link(system, "/lib"):
             continue
-        for name in _names(system, directory):
+        for name in system.names_in(directory):
             if name.endswith(".conf"):
                 path = f"{directory}/{name}"
                 try:
                     texts[path] = system.read_text(path)
                 except NotThere:
                     texts[path] = ""
-                except PortError as error:
+                except PortError:
                     if system.stat(path).type == "file":
                         raise
                     texts[path] = ""  # a link to /dev/null hides the files of its name
-                    del error
     return texts
 
 
@@ -168,7 +167,7 @@ def _delegation(system: System) -> dict[str, Any]:
         return {"controllers": [], "files": []}
     drop_ins: dict[str, str] = {}
     for place in reversed(_UNIT_DIRECTORIES):
-        names = _names(system, f"{place}/{_UNIT}.d")
+        names = system.names_in(f"{place}/{_UNIT}.d")
         drop_ins.update({name: f"{place}/{_UNIT}.d/{name}" for name in names if name.endswith(".conf")})
     controllers: set[str] = set()
     files = []
@@ -209,10 +208,3 @@ def _subids(found: SubidFiles) -> dict[str, Any]:
             f"{file.path}, line {line.line}" for file in found.files.values() for line in file.unusable
         ][:_SHOWN],
     }
-
-
-def _names(system: System, directory: str) -> list[str]:
-    try:
-        return system.list_directory(directory)
-    except NotThere:
-        return []

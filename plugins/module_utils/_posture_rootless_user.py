@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pwd
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -17,7 +17,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     printable,
     unreadable,
 )
-from ansible_collections.bulkhead.hardening.plugins.module_utils._mounts import Mount
+from ansible_collections.bulkhead.hardening.plugins.module_utils._mounts import mount_of
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_rootless_docker import (
     DOCKER_DROP_INS,
@@ -82,23 +82,19 @@ def collect_user(
     account: pwd.struct_passwd,
     reasons: Collection[str],
     around: Surroundings,
-    *,
-    listed: bool,
-    containers: bool,
 ) -> dict[str, Any]:
     """The facts of one account.
 
-    :param reasons: why it is looked at
-    :param listed: whether it was asked for by name, so that the controls judge it in any case
-    :param containers: whether a container of it runs
+    :param reasons: why it is looked at. One that was named is judged in any case, and one with containers
+        uses an engine
     """
     session = _session(system, account, around)
     home = attempt(lambda: _home(account, around.root))
     directory = session["runtime_directory"]
     absent = not is_unreadable(directory) and directory["exists"] is False
     runtime = None if absent else attempt(lambda: _runtime(account, around.root))
-    uses = _uses_engine(home, runtime, containers)
-    judged = True if listed else uses
+    uses = _uses_engine(home, runtime, containers="containers" in reasons)
+    judged = True if "named" in reasons else uses
     facts = {**session, "reasons": sorted(reasons), "uses_engine": uses, "judged": judged}
     if judged is False:
         return {**facts, **dict.fromkeys(_DETAILS)}
@@ -176,7 +172,7 @@ def _runtime(account: pwd.struct_passwd, root: str) -> Optional[Survey]:
     )
 
 
-def _uses_engine(home: Any, runtime: Any, containers: bool) -> Any:
+def _uses_engine(home: Any, runtime: Any, *, containers: bool) -> Any:
     """Whether a rootless engine is there: storage, a unit, a daemon's socket or a running container."""
     if containers:
         return True
@@ -222,7 +218,7 @@ def _file_system(account: pwd.struct_passwd, mounts: Any) -> Any:
     """The mount that the home is on: its type, its options, and whether overlay works there."""
     if is_unreadable(mounts):
         return mounts
-    mount = _mount_of(mounts, account.pw_dir)
+    mount = mount_of(mounts, account.pw_dir)
     if mount is None:
         raise PortError(f"{printable(account.pw_dir)}: no mount holds it")
     kind = mount.filesystem
@@ -235,15 +231,6 @@ def _file_system(account: pwd.struct_passwd, mounts: Any) -> Any:
         "noexec": "noexec" in mount.options,
         "overlay": overlay,
     }
-
-
-def _mount_of(mounts: Sequence[Mount], path: str) -> Optional[Mount]:
-    around = [
-        mount
-        for mount in mounts
-        if mount.mountpoint == "/" or path == mount.mountpoint or path.startswith(f"{mount.mountpoint}/")
-    ]
-    return max(around, key=lambda mount: len(mount.mountpoint), default=None)
 
 
 def _docker_host(account: pwd.struct_passwd, home: Survey) -> dict[str, Any]:

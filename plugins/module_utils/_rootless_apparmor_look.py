@@ -23,7 +23,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_model
     Wanted,
 )
 
-__all__ = ["kernel_value", "look_at_apparmor", "names_in"]
+__all__ = ["kernel_value", "look_at_apparmor"]
 
 _APPARMOR = "/sys/kernel/security/apparmor/policy/profiles"
 _RESTRICTION = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
@@ -37,7 +37,7 @@ def look_at_apparmor(system: System, wanted: Wanted) -> AppArmorFacts:
     """
     for path in wanted.programs:
         _check_program(system, path)
-    files = [name for name in names_in(system, PROFILE_DIRECTORY) if name.startswith(f"{PREFIX}.")]
+    files = [name for name in system.names_in(PROFILE_DIRECTORY) if name.startswith(f"{PREFIX}.")]
     paths = [system.find_program(name) for name in _ENGINES] + list(wanted.programs)
     used = list(dict.fromkeys(path for path in paths if path is not None))
     unread, profiles = "", {}
@@ -64,7 +64,7 @@ def _check_program(system: System, path: str) -> None:
             facts = system.stat(place, follow=False)
         except PortError as error:
             raise RootlessError(f"rootless_users_programs: {error}. {UNCHANGED}") from error
-        if facts.type == "symlink" or facts.uid != 0 or facts.mode & 0o022:
+        if facts.type == "link" or facts.uid != 0 or facts.mode & 0o022:
             raise RootlessError(
                 f"rootless_users_programs: found {path}, and {place} is a {facts.type} of user {facts.uid} "
                 f"with mode {facts.mode & 0o7777:04o}; accepted are programs that root alone can replace, "
@@ -76,7 +76,7 @@ def _check_program(system: System, path: str) -> None:
 def _loaded_profiles(system: System) -> dict[str, str]:
     """Name -> the pattern of paths that it attaches to."""
     found = {}
-    for entry in names_in(system, _APPARMOR):
+    for entry in system.names_in(_APPARMOR):
         try:
             name = system.read_text(f"{_APPARMOR}/{entry}/name", limit=4096).strip()
             found[name] = system.read_text(f"{_APPARMOR}/{entry}/attach", limit=65536).strip()
@@ -114,11 +114,3 @@ def kernel_value(system: System, path: str) -> Optional[str]:
         return system.read_text(path, limit=4096).strip()
     except NotThere:
         return None
-
-
-def names_in(system: System, directory: str) -> list[str]:
-    """What is in a directory; nothing where there is none."""
-    try:
-        return system.list_directory(directory)
-    except NotThere:
-        return []

@@ -16,12 +16,15 @@ from dataclasses import replace
 from typing import Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import printable
-from ansible_collections.bulkhead.hardening.plugins.module_utils._mounts import Mount, parse_mountinfo
+from ansible_collections.bulkhead.hardening.plugins.module_utils._mounts import (
+    Mount,
+    mount_of,
+    parse_mountinfo,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_apparmor_look import (
     kernel_value,
     look_at_apparmor,
-    names_in,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_model import (
     DROP_IN,
@@ -242,7 +245,7 @@ def _id_programs(system: System, mounts: Sequence[Mount]) -> dict[str, str]:
 
 def _lacks_rights(system: System, name: str, path: str, mounts: Sequence[Mount]) -> str:
     """Why the program maps no ids, or ""; newuidmap(1) works setuid, or by one file capability."""
-    mount = _mount_of(mounts, path)
+    mount = mount_of(mounts, path)
     if mount is not None and "nosuid" in mount.options:
         return f"{path} lies on {mount.mountpoint}, which is mounted nosuid, so that it has no rights"
     facts = system.stat(path)
@@ -264,11 +267,7 @@ def _sysctl_files(system: System) -> dict[str, Optional[str]]:
     """Every file that systemd-sysctl may read, and its text; a link to nothing or to /dev/null is empty."""
     files: dict[str, Optional[str]] = {}
     for directory in SYSCTL_DIRECTORIES:
-        try:
-            names = system.list_directory(directory)
-        except NotThere:
-            continue
-        for name in names:
+        for name in system.names_in(directory):
             path = f"{directory}/{name}"
             try:
                 files[path] = system.read_text(path) if system.stat(path).type == "file" else ""
@@ -285,7 +284,7 @@ def _offers_restart_unit(system: System) -> Optional[bool]:
         return None
     if not any(system.exists(f"{place}/{RESTART_UNIT}") for place in _USER_UNITS):
         return None
-    return any(RESTART_UNIT in names_in(system, f"{place}/default.target.wants") for place in _USER_UNITS)
+    return any(RESTART_UNIT in system.names_in(f"{place}/default.target.wants") for place in _USER_UNITS)
 
 
 def _enabled_by_user(system: System, account: pwd.struct_passwd) -> tuple[bool, str]:
@@ -324,7 +323,7 @@ def _home_obstacle(system: System, account: pwd.struct_passwd, mounts: Sequence[
             f"home {printable(home)}: found a {facts.type} of user {facts.uid}; accepted is a directory of "
             "the user's own"
         )
-    mount = _mount_of(mounts, f"{home}/{_STORAGE}")
+    mount = mount_of(mounts, f"{home}/{_STORAGE}")
     if mount is None:
         return ""
     place = f"home {printable(home)} lies on {printable(mount.mountpoint)}, "
@@ -335,15 +334,3 @@ def _home_obstacle(system: System, account: pwd.struct_passwd, mounts: Sequence[
     if "noexec" in mount.options:
         return f"{place}which is mounted noexec, so that no program of a container may start there"
     return ""
-
-
-def _mount_of(mounts: Sequence[Mount], path: str) -> Optional[Mount]:
-    """The mount that a path lies on: the deepest, and of several in one place the last."""
-    best: Optional[Mount] = None
-    for mount in mounts:
-        point = mount.mountpoint.rstrip("/")
-        if (path == point or path.startswith(f"{point}/")) and (
-            best is None or len(point) >= len(best.mountpoint.rstrip("/"))
-        ):
-            best = mount
-    return best

@@ -18,6 +18,7 @@ description:
   - A manager that runs without a wanted cgroup controller is restarted where nothing runs in it, or where
     O(restart_session) allows it. Otherwise it is reported as pending, with what would end.
   - Nothing is ever taken from a user. In check mode it looks and decides only.
+extends_documentation_fragment: bulkhead.hardening.open_checkpoint
 options:
   users:
     description: Names of accounts. With an empty list, RV(files) are what gives everything back.
@@ -74,11 +75,6 @@ options:
     type: str
     choices: [error, reported]
     default: error
-  checkpoint:
-    description:
-      - The open checkpoint of the run that this change belongs to, C(checkpoint_opened.id) of the role
-        C(checkpoint).
-    type: str
 attributes:
   check_mode:
     description: Predicts what a real run does.

@@ -61,3 +61,19 @@ def converges() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
 def changes(record: dict[str, Any], host: str) -> dict[str, Any]:
     """What each task that changed something showed as its difference, by the task's name."""
     return {task["task"]: task["diff"] for task in record["hosts"][host] if task["changed"]}
+
+
+def assert_predicted(host: Host) -> None:
+    """Check mode told of every change that was made, and of no other."""
+    name = host.backend.get_hostname()
+    check, converge, _again = converges()
+    assert changes(converge, name)
+    assert changes(check, name) == changes(converge, name)
+
+
+def assert_converged(host: Host, *, most_calls: int) -> None:
+    """The second run changed nothing, and made few remote calls."""
+    name = host.backend.get_hostname()
+    _check, _converge, again = converges()
+    assert changes(again, name) == {}
+    assert 0 < sum(task["remote"] for task in again["hosts"][name]) <= most_calls

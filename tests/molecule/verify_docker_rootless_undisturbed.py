@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from observations import changes, converges
+from observations import assert_converged, assert_predicted
 from rootless import IMAGE, as_user
 from testinfra.host import Host
 
@@ -13,17 +13,11 @@ MOST_REMOTE_CALLS = 8
 
 
 def test_check_mode_predicted_what_was_changed(host: Host) -> None:
-    name = host.backend.get_hostname()
-    check, converge, again = converges()
-    assert changes(converge, name)
-    assert changes(check, name) == changes(converge, name)
-    assert changes(again, name) == {}
+    assert_predicted(host)
 
 
-def test_a_converged_run_makes_few_remote_calls(host: Host) -> None:
-    _check, _converge, again = converges()
-    tasks = again["hosts"][host.backend.get_hostname()]
-    assert 0 < sum(task["remote"] for task in tasks) <= MOST_REMOTE_CALLS
+def test_a_converged_run_changes_nothing_and_makes_few_remote_calls(host: Host) -> None:
+    assert_converged(host, most_calls=MOST_REMOTE_CALLS)
 
 
 def test_a_container_is_started_that_comes_back(host: Host) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 
-from observations import changes, converges, info, process_of_web, status_of_new_container
+from observations import assert_predicted, changes, converges, info, process_of_web, status_of_new_container
 from testinfra.host import Host
 
 STATE = "/var/lib/bulkhead"
@@ -14,10 +14,7 @@ MOST_REMOTE_CALLS = 8
 
 
 def test_check_mode_predicted_what_was_changed(host: Host) -> None:
-    name = host.backend.get_hostname()
-    check, converge, _again = converges()
-    assert changes(converge, name)
-    assert changes(check, name) == changes(converge, name)
+    assert_predicted(host)
 
 
 def test_a_converged_run_changes_nothing(host: Host) -> None:
