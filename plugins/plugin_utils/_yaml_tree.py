@@ -60,7 +60,7 @@ class Member:
 def parse_yaml(text: str) -> Tree | None:
     """The tree of the one document in a text; None when there is nothing in it."""
     try:
-        events = list(yaml.parse(text, Loader=yaml.SafeLoader))
+        events = list(_not_too_deep(yaml.parse(text, Loader=yaml.SafeLoader)))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = "" if mark is None else f": line {mark.line + 1} column {mark.column + 1}"
@@ -68,14 +68,22 @@ def parse_yaml(text: str) -> Tree | None:
         raise MergeError(f"it is not YAML{where}") from None
     except yaml.YAMLError:
         raise MergeError("it is not YAML: it holds a character that is not allowed") from None
-    except RecursionError:
-        raise MergeError("it is nested too deeply") from None
     if sum(isinstance(event, yaml.DocumentStartEvent) for event in events) > 1:
         raise MergeError("it holds several documents; accepted is one")
     nodes = [event for event in events if isinstance(event, (yaml.NodeEvent, yaml.CollectionEndEvent))]
     if not nodes or (len(nodes) == 1 and _is_empty(nodes[0])):
         return None
-    return _Builder(text, iter(nodes)).tree(0)
+    return _Builder(text, iter(nodes)).tree()
+
+
+def _not_too_deep(events: Iterator[_Event]) -> Iterator[_Event]:
+    """The events as they come: the time PyYAML takes grows with the square of the depth, and here it ends."""
+    depth = 0
+    for event in events:
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEPTH_LIMIT:
+            raise MergeError(f"it is nested deeper than {_DEPTH_LIMIT} levels")
+        yield event
 
 
 def _index(mark: _Mark) -> int:
@@ -99,10 +107,8 @@ class _Builder:
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.values = 0
 
-    def tree(self, depth: int, event: _Event | None = None) -> Tree:
+    def tree(self, event: _Event | None = None) -> Tree:
         event = next(self.events) if event is None else event
-        if depth > _DEPTH_LIMIT:
-            raise MergeError(f"it is nested deeper than {_DEPTH_LIMIT} levels")
         begun = self.values
         self._count(1)
         if isinstance(event, yaml.AliasEvent):
@@ -110,9 +116,9 @@ class _Builder:
         if isinstance(event, yaml.ScalarEvent):
             found = Tree(_scalar(event), _index(event.start_mark), self._scalar_end(event))
         elif isinstance(event, yaml.SequenceStartEvent):
-            found = self._sequence(event, depth)
+            found = self._sequence(event)
         else:
-            found = self._mapping(event, depth)
+            found = self._mapping(event)
         if event.anchor:
             self.anchors[event.anchor] = (found.value, self.values - begun)
         return found
@@ -137,18 +143,18 @@ class _Builder:
             end -= 1 if self.text[:end].endswith("\r") else 0
         return end
 
-    def _sequence(self, event: _Event, depth: int) -> Tree:
+    def _sequence(self, event: _Event) -> Tree:
         found = Tree([], _index(event.start_mark), 0, _column(event.start_mark), block=not event.flow_style)
         while not isinstance(following := next(self.events), yaml.SequenceEndEvent):
-            found.items.append(self.tree(depth + 1, following))
+            found.items.append(self.tree(following))
             found.value.append(found.items[-1].value)
         found.end = _index(following.end_mark) if event.flow_style else found.items[-1].end
         return found
 
-    def _mapping(self, event: _Event, depth: int) -> Tree:
+    def _mapping(self, event: _Event) -> Tree:
         found = Tree({}, _index(event.start_mark), 0, _column(event.start_mark), block=not event.flow_style)
         while not isinstance(following := next(self.events), yaml.MappingEndEvent):
-            member = self._member(following, depth)
+            member = self._member(following)
             if member.name in found.value:
                 line = following.start_mark.line + 1
                 raise MergeError(f"the key {member.name!r} stands in it twice, line {line}")
@@ -159,13 +165,13 @@ class _Builder:
         found.end = _index(following.end_mark) if event.flow_style else found.members[-1].value.end
         return found
 
-    def _member(self, event: _Event, depth: int) -> Member:
+    def _member(self, event: _Event) -> Member:
         if not isinstance(event, yaml.ScalarEvent):
             raise MergeError(f"line {event.start_mark.line + 1}: accepted as a key is a single value")
-        key = self.tree(depth + 1, event)
+        key = self.tree(event)
         colon = _COLON.match(self.text, key.end)
         behind = colon.end() if colon else key.end
-        value = self.tree(depth + 1)
+        value = self.tree()
         if value.start == value.end:
             value.start = value.end = behind
         return Member(event.value, key.start, _column(event.start_mark), behind, value)

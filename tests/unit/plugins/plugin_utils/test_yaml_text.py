@@ -113,7 +113,7 @@ def test_a_part_of_what_an_alias_stands_for_is_not_changed() -> None:
         ("a: \x01", "a character that is not allowed"),
         ("\ufeffa: 1", "byte order mark"),
         ("a: " + "[" * 70 + "]" * 70, "nested deeper than 64"),
-        ("a: " + "[" * 3000, "nested too deeply|not YAML"),
+        ("a: " + "[" * 30_000, "nested deeper than 64"),
     ],
 )
 def test_what_is_no_yaml_mapping_is_refused(text: str, reason: str) -> None:
