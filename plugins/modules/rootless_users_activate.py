@@ -75,6 +75,41 @@ options:
     type: str
     choices: [error, reported]
     default: error
+  subids:
+    description:
+      - What is wanted of subordinate ids. With it, RV(subids) is what M(bulkhead.hardening.subid) would do in
+        check mode; it is never done here.
+    type: dict
+    suboptions:
+      count:
+        description: As in M(bulkhead.hardening.subid).
+        type: int
+        default: 65536
+      reserved:
+        description: As in M(bulkhead.hardening.subid).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          start:
+            description: The first id.
+            type: int
+            required: true
+          count:
+            description: How many.
+            type: int
+            required: true
+          reason:
+            description: What they are for.
+            type: str
+            required: true
+          owner:
+            description: Whose own range may lie in it.
+            type: str
+      migrate:
+        description: As in M(bulkhead.hardening.subid).
+        type: bool
+        default: false
 attributes:
   check_mode:
     description: Predicts what a real run does.
@@ -132,6 +167,10 @@ programs_missing:
   returned: success
   type: list
   elements: str
+subids:
+  description: What M(bulkhead.hardening.subid) returns in check mode.
+  returned: when O(subids) is given
+  type: dict
 """
 
 import re
@@ -153,6 +192,13 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_model
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_plan import decide, outcome
 from ansible_collections.bulkhead.hardening.plugins.module_utils._run_fence import changing
+from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_model import (
+    wanted_of as check_options,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_port import SubidHost
+from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_run import OPTIONS as SUBID_OPTIONS
+from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_run import allocate
+from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_text import SubidError
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "users": {"type": "list", "elements": "str", "required": True},
@@ -171,6 +217,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "restart_session": {"type": "bool", "default": False},
     "drop_in_changed": {"type": "bool", "default": False},
     "missing_programs": {"type": "str", "choices": ["error", "reported"], "default": "error"},
+    "subids": {"type": "dict", "options": SUBID_OPTIONS},
     "checkpoint": {"type": "str"},
 }
 LAST_GID = 2**31 - 1  # net/ipv4/ping.c takes no larger ones from a user namespace's init
@@ -219,6 +266,18 @@ def missing_programs(host: HostFacts, params: dict[str, Any]) -> list[str]:
     return missing
 
 
+def subids_found(params: dict[str, Any], host: SubidHost) -> dict[str, Any]:
+    """What the module `subid` would do, if it was asked for; nothing is written."""
+    if params["subids"] is None:
+        return {}
+    asked = {**params["subids"], "users": params["users"], "lock_timeout": 0}
+    try:
+        check_options(asked)
+    except SubidError as error:
+        raise RootlessError(f"rootless_users_{error}") from error
+    return {"subids": allocate(asked, host, check_mode=True)}
+
+
 def run(module: AnsibleModule, system: System) -> dict[str, Any]:
     """Look, decide, act unless in check mode, look again."""
     wanted = wanted_of(module.params)
@@ -232,6 +291,7 @@ def run(module: AnsibleModule, system: System) -> dict[str, Any]:
         "steps": steps,
         "restarted": [step.subject for step in plan.steps if step.kind == "restart"],
         "programs_missing": missing,
+        **subids_found(module.params, SubidHost(system)),
         "diff": {"before": "", "after": "".join(f"{line}\n" for line in steps)},
     }
     if not plan.steps or module.check_mode:

@@ -193,142 +193,20 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
-from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import printable
-from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError, System
-from ansible_collections.bulkhead.hardening.plugins.module_utils._subid import decide
-from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_model import (
-    LEAST_COUNT,
-    SubidPlan,
-    wanted_of,
-)
-from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_port import SubidHost, View
-from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_text import (
-    FILES,
-    KINDS,
-    UNCHANGED,
-    Range,
-    SubidError,
-)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_port import SubidHost
+from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_run import OPTIONS, allocate
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "users": {"type": "list", "elements": "str", "required": True},
-    "count": {"type": "int", "default": LEAST_COUNT},
-    "reserved": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "start": {"type": "int", "required": True},
-            "count": {"type": "int", "required": True},
-            "reason": {"type": "str", "required": True},
-            "owner": {"type": "str"},
-        },
-    },
-    "migrate": {"type": "bool", "default": False},
+    **OPTIONS,
     "lock_timeout": {"type": "int", "default": 30},
 }
-
-LONGEST_WAIT = 3600
-_LINE_SHOWN = 200
-
-
-def look_and_write(module: AnsibleModule, host: SubidHost) -> tuple[View, SubidPlan]:
-    """Look, decide, and write what was decided; again under the locks where somebody changed something.
-
-    :raises SubidError: whatever could not be done; nothing is changed then
-    """
-    params = module.params
-    wanted = wanted_of(params)
-    if not 0 <= params["lock_timeout"] <= LONGEST_WAIT:
-        raise SubidError(
-            f"lock_timeout: found {params['lock_timeout']}, accepted are 0 to {LONGEST_WAIT} s. {UNCHANGED}"
-        )
-    view = host.look(wanted)
-    plan = decide(wanted, view.host)
-    if module.check_mode or not plan.additions:
-        return view, plan
-    with host.locks(params["lock_timeout"]):
-        # Homes and directories, which can be slow, were looked at without holding anybody up.
-        if host.basis() != view.basis:
-            view = host.look(wanted)
-            plan = decide(wanted, view.host)
-        write(host, view, plan)
-    return view, plan
-
-
-def write(host: SubidHost, view: View, plan: SubidPlan) -> None:
-    """Write the files that change, uids first, and read them back. The next run completes half of it."""
-    written: list[str] = []
-    for kind in KINDS:
-        before = view.text(kind)
-        after = plan.text(kind, before)
-        if after == before:
-            continue
-        try:
-            host.write(kind, after)
-        except PortError as error:
-            done = f"Written is {written[0]}; the next run completes it." if written else UNCHANGED
-            raise SubidError(f"{error}. {done}") from error
-        written.append(FILES[kind])
-        if host.basis()[FILES[kind]] != after.encode("utf-8", "surrogateescape"):
-            raise SubidError(f"{FILES[kind]}: written, and not as it was written when it was read back.")
-
-
-def migrate(host: SubidHost, view: View, plan: SubidPlan) -> None:
-    """Let Podman take the new ranges over.
-
-    :raises SubidError: it did not for a user; the ranges are there all the same
-    """
-    failed = []
-    for user in plan.migrate:
-        said = host.migrate(view.host.accounts[user])
-        if said is not None:
-            failed.append(f"{user}: {said}")
-    if failed:
-        raise SubidError(
-            "The ranges are written, and not in force for all containers: podman system migrate failed for "
-            f"{'; '.join(failed)}. Run it as that user."
-        )
 
 
 def run(module: AnsibleModule, host: SubidHost) -> dict[str, Any]:
     """Look, decide, act unless in check mode."""
-    view, plan = look_and_write(module, host)
-    if plan.migrate and not host.has_podman():
-        plan.notices += [f"{user}: podman is not installed; its storage was left." for user in plan.migrate]
-        plan.migrate = []
-    if not module.check_mode:
-        migrate(host, view, plan)
-    lines = plan.lines()
-    return {
-        "changed": bool(lines),
-        "source": view.host.source,
-        "ranges": {
-            user: {kind: [_shown(ids) for ids in plan.ranges(view.host, kind, user)] for kind in KINDS}
-            for user in view.host.accounts
-        },
-        "added": [
-            {"path": FILES[item.kind], "user": item.user, **_shown(item.ids)} for item in plan.additions
-        ],
-        "migrated": plan.migrate,
-        "collisions": [collision.facts() for collision in plan.collisions],
-        "unusable": [
-            {
-                "path": path,
-                "line": line.line,
-                "text": printable(line.text, limit=_LINE_SHOWN),
-                "reason": line.reason,
-            }
-            for path, line in plan.unusable
-        ],
-        "pending": plan.pending,
-        "notices": [*view.notices, *plan.notices],
-        "diff": {"before": "", "after": "".join(f"{line}\n" for line in lines)},
-    }
-
-
-def _shown(ids: Range) -> dict[str, int]:
-    return {"start": ids.start, "count": ids.count}
+    return allocate(module.params, host, check_mode=module.check_mode)
 
 
 def main() -> None:

@@ -6,18 +6,20 @@ from __future__ import annotations
 
 import time
 
-from rootless import CONTROLLERS, as_user, controllers_of
+import pytest
+from rootless import CONTROLLERS, USERS, as_user, controllers_of
 from testinfra.host import Host
 
 # podman-user-wait-network-online.service of Podman 5 comes before it.
 WAIT_SECONDS = 240
 
 
-def test_the_container_with_a_restart_policy_is_back(host: Host) -> None:
+@pytest.mark.parametrize("user", USERS)
+def test_the_container_with_a_restart_policy_is_back(host: Host, user: str) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
     state = ""
     while state != "running" and time.monotonic() < deadline:
-        state = as_user(host, "amber", "podman inspect --format '{{.State.Status}}' keeper")
+        state = as_user(host, user, "podman inspect --format '{{.State.Status}}' keeper")
         time.sleep(2)
     assert state == "running"
 

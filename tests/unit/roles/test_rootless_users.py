@@ -14,6 +14,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_model
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_plan import decide
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_session import LINGER_DIRECTORY
+from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_run import OPTIONS as SUBID_OPTIONS
 from ansible_collections.bulkhead.hardening.plugins.modules import (
     engine_proof,
     rootless_users_activate,
@@ -32,6 +33,9 @@ def test_the_modules_take_what_the_role_gives_them() -> None:
     assert set(wanted) == set(specification) - {"drop_in_changed", "checkpoint"}
     for name, value in wanted.items():
         if name in ("users", "restart_session", "missing_programs"):
+            continue
+        if name == "subids":
+            assert value == {key: option["default"] for key, option in SUBID_OPTIONS.items()}
             continue
         assert value == specification[name].get("default")
     assert wanted["missing_programs"] == "error"
@@ -56,10 +60,16 @@ def test_what_is_allowed_is_what_is_done() -> None:
     variables = {**ROLE.yaml("defaults/main.yml"), "rootless_users_allow": ["restart_session"]}
     wanted = rendered(ROLE.yaml("vars/main.yml")["__rootless_users_wanted"], **variables)
     assert wanted["restart_session"] is True
+    assert wanted["subids"]["migrate"] is False
+    variables["rootless_users_allow"] = ["migrate_storage"]
+    wanted = rendered(ROLE.yaml("vars/main.yml")["__rootless_users_wanted"], **variables)
+    assert wanted["subids"]["migrate"] is True
     task = next(task for task in ROLE.yaml("tasks/configure.yml") if "bulkhead.hardening.subid" in task)
-    migrate = task["bulkhead.hardening.subid"]["migrate"]
-    assert rendered(migrate, **variables) is False
-    assert rendered(migrate, rootless_users_allow=["migrate_storage"]) is True
+    assert {
+        name: rendered(value, __rootless_users_wanted=wanted)
+        for name, value in task["bulkhead.hardening.subid"].items()
+        if name != "users"
+    } == wanted["subids"]
 
 
 def test_every_file_that_the_role_writes_is_in_its_checkpoint() -> None:
@@ -80,8 +90,8 @@ def test_a_rollback_takes_no_subordinate_ids_back() -> None:
     assert "/etc/subuid" not in rendered(ROLE.yaml("vars/managed.yml")["managed"]["files"])
 
 
-def test_a_converged_run_makes_four_remote_calls() -> None:
-    """Look, ids, files, proof; the module that acts is left out when there is nothing to do."""
+def test_a_converged_run_makes_three_remote_calls() -> None:
+    """Look, files, proof; what acts is left out when there is nothing to do."""
     modules = [
         module
         for name in ("preflight", "configure", "verify")
@@ -90,11 +100,16 @@ def test_a_converged_run_makes_four_remote_calls() -> None:
         if module.startswith("bulkhead.hardening.")
     ]
     assert len(modules) == 4
+    allocate = ROLE.yaml("tasks/configure.yml")[0]
+    assert "bulkhead.hardening.subid" in allocate
+    for change in (False, True):
+        found = {"subids": {"changed": change}}
+        assert rendered(f"{{{{ {allocate['when']} }}}}", __rootless_users_found=found) is change
     [activate] = ROLE.yaml("tasks/activate.yml")
     variables: dict[str, Any] = {
         "__rootless_users_found": {"steps": []},
         "__rootless_users_configured": {"changed": False},
-        "__rootless_users_subids": {"changed": False},
+        "__rootless_users_given": {"changed": False},
     }
     assert rendered(f"{{{{ {activate['when']} }}}}", **variables) is False
     for name in variables:

@@ -57,6 +57,11 @@ class LoginSystem(FakeSystem):
         words = tuple(argv)
         if words[:2] == ("systemctl", "show"):
             return Completed(words, 0, "\n".join(self._shown(word) for word in words[2:] if "@" in word), "")
+        if words[0] == "getent":
+            entries = (
+                f"{name}:x:{uid}:{uid}::/home/{name}:" for name, uid in (("amber", UID), ("basil", OTHER))
+            )
+            return Completed(words, 0, "\n".join(entries) if "passwd" in words else "", "")
         self.done.append((words, options.get("uid")))
         for part, said in self.fails.items():
             if part in " ".join(words):
@@ -226,6 +231,35 @@ def test_options_that_cannot_be_meant(options: dict[str, Any], found: str) -> No
         wanted_of({**defaults, "users": [], **options})
     assert found in str(error.value)
     assert str(error.value).endswith("Nothing was changed.")
+
+
+def test_the_look_tells_what_subid_would_do_and_never_does_it(
+    host: LoginSystem, call: Callable[..., dict[str, Any]]
+) -> None:
+    wanted = {"count": 65536, "reserved": [], "migrate": False}
+    for check_mode in (True, False):
+        found = call(check_mode=check_mode, subids=wanted)["subids"]
+        assert found["changed"] is True
+        assert [item["user"] for item in found["added"]] == ["amber", "amber", "basil", "basil"]
+        assert not host.local("/etc/subuid").exists()
+    assert "subids" not in call(check_mode=True)
+
+
+@pytest.mark.parametrize(
+    "subids, found",
+    [
+        ({"count": 1}, "rootless_users_count: found 1, accepted is a number from 65536"),
+        (
+            {"reserved": [{"start": -1, "count": 1, "reason": "none", "owner": None}]},
+            r"rootless_users_reserved\[0\]: found start -1",
+        ),
+    ],
+)
+def test_subordinate_ids_that_cannot_be_meant(
+    call: Callable[..., dict[str, Any]], subids: dict[str, Any], found: str
+) -> None:
+    with pytest.raises(RootlessError, match=found):
+        call(check_mode=True, subids={"count": 65536, "reserved": [], "migrate": False, **subids})
 
 
 def test_systemctl_that_does_not_answer_is_an_error(
