@@ -13,6 +13,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_eng
     docker_socket,
     docker_there,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_host import read_units
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_pending import record_pending
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_plan import (
     Step,
@@ -49,6 +50,7 @@ def commit_checkpoint(
     name: Optional[str],
     *,
     may_stop: Collection[str] = (),
+    engine_may_stop: bool = False,
     keep: int = 0,
     probe_image: Optional[str] = None,
     pending: Optional[Mapping[str, Mapping[str, str]]] = None,
@@ -56,13 +58,17 @@ def commit_checkpoint(
     """Commit the checkpoint of this run. One of a run that changed nothing is dropped.
 
     :param may_stop: names of containers that the run was allowed to stop
+    :param engine_may_stop: whether the run was allowed to disable the engine; one that runs is looked at
     :param keep: how many of the newest checkpoints stay, 0: all of them
     :param probe_image: for the health check; a named one that is not on the host is a problem
     :param pending: what each role left pending, with the reasons
     :raises CheckpointError: there is none any more (the dead man's switch fired), or the host is not healthy
     """
     checkpoint = _own(transaction, name)
-    problems, probed = _health(transaction, checkpoint, may_stop, probe_image)
+    problems: list[str] = []
+    probed = False
+    if not (engine_may_stop and _is_disabled(transaction)):
+        problems, probed = _health(transaction, checkpoint, may_stop, probe_image)
     if problems:
         raise CheckpointError(f"The health check failed: {'; '.join(problems)}")
     record_pending(transaction.state_directory, pending or {}, transaction.time())
@@ -180,6 +186,11 @@ def _health(
     except DockerServiceError as error:
         return [str(error)], True
     return [], True
+
+
+def _is_disabled(transaction: Transaction) -> bool:
+    unit = read_units(transaction.system, ["docker.service"])["docker.service"]
+    return unit.enabled == "disabled" and unit.active == "inactive"
 
 
 def _was_there(checkpoint: Checkpoint) -> bool:

@@ -24,6 +24,7 @@ __all__ = [
     "RunningDaemon",
     "UserDaemon",
     "decide",
+    "end_of_containers",
 ]
 
 UNIT = "docker.service"
@@ -146,7 +147,7 @@ def _present(plan: RootlessPlan, user: UserDaemon, allow: str, *, changed: bool)
     if user.daemon is None:
         plan.steps.append(("start", user.name))
     elif changed or (user.written_at or 0) > user.daemon.started_at:
-        reason = _end_of_containers(user, allow)
+        reason = _end_of_daemon(user, allow)
         if reason:
             plan.pending[user.name] = f"its files are newer than the daemon, and {reason}"
         else:
@@ -155,7 +156,7 @@ def _present(plan: RootlessPlan, user: UserDaemon, allow: str, *, changed: bool)
 
 def _absent(plan: RootlessPlan, user: UserDaemon, allow: str, *, changed: bool) -> None:
     if user.daemon is not None:
-        reason = _end_of_containers(user, allow)
+        reason = _end_of_daemon(user, allow)
         if reason:
             plan.pending[user.name] = f"the daemon stays, because {reason}"
             plan.withheld.append(user.name)
@@ -171,16 +172,24 @@ def _absent(plan: RootlessPlan, user: UserDaemon, allow: str, *, changed: bool) 
         plan.steps.append(("daemon_reload", user.name))
 
 
-def _end_of_containers(user: UserDaemon, allow: str) -> str:
-    """Why the running daemon may not be ended, or ""."""
+def _end_of_daemon(user: UserDaemon, allow: str) -> str:
     daemon = user.daemon
-    if daemon is None or allow == "stop_containers":
+    return "" if daemon is None else end_of_containers(daemon.containers, daemon.silence, allow)
+
+
+def end_of_containers(containers: Sequence[str], silence: str, allow: str) -> str:
+    """Why a running daemon may not be ended, or "".
+
+    :param silence: why it does not say what runs, or ""
+    :param allow: one of `ALLOWED`
+    """
+    if allow == "stop_containers":
         return ""
     permits = "docker_rootless_allow: stop_containers permits it"
-    if daemon.silence:
-        return f"it does not say what would end with it ({daemon.silence}); {permits}"
-    if daemon.containers:
-        return f"its end would stop: {', '.join(daemon.containers)}; {permits}"
+    if silence:
+        return f"it does not say what would end with it ({silence}); {permits}"
+    if containers:
+        return f"its end would stop: {', '.join(containers)}; {permits}"
     if allow == "nothing":
         return "docker_rootless_allow is nothing; restart permits it"
     return ""

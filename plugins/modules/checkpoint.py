@@ -101,6 +101,10 @@ options:
     type: list
     elements: str
     default: []
+  engine_may_stop:
+    description: Whether the run was allowed to disable the engine, so that V(commit) does not miss it.
+    type: bool
+    default: false
   pending:
     description:
       - What each role was asked for and did not bring into force, a mapping of keys to reasons (or a list of
@@ -340,6 +344,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "allow": {"type": "str", "choices": list(ALLOW), "default": "restart"},
     "probe_image": {"type": "str", "default": ""},
     "may_stop": {"type": "list", "elements": "str", "default": []},
+    "engine_may_stop": {"type": "bool", "default": False},
     "pending": {"type": "dict", "default": {}},
     "state_directory": {"type": "path", "default": "/var/lib/bulkhead"},
     "run": {"type": "dict"},
@@ -400,6 +405,7 @@ def run(parameters: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         call,
         name,
         may_stop=parameters["may_stop"],
+        engine_may_stop=parameters["engine_may_stop"],
         keep=parameters["keep"],
         probe_image=parameters["probe_image"] or None,
         pending=parse_pending(parameters["pending"]),

@@ -48,6 +48,15 @@ options:
     type: list
     elements: str
     default: []
+  rootful:
+    description:
+      - V(disabled) stops and disables root's engine, its service and its socket, once the daemon of every
+        user runs. How they were is noted first. One with running containers is stopped only with
+        O(allow=stop_containers), and the containers are stopped first.
+      - With O(state=absent), V(left_alone) makes the units what they were, if they were disabled by this.
+    type: str
+    choices: [left_alone, disabled]
+    default: left_alone
 attributes:
   check_mode:
     description: Predicts what a real run does.
@@ -83,8 +92,14 @@ steps:
   type: list
   elements: str
   sample: ["enable amber", "start amber"]
+rootful_off:
+  description:
+    - Whether root's engine neither runs nor starts with the host, or in check mode would not.
+    - V(false) where it was not looked at, because nobody asked for it.
+  returned: success
+  type: bool
 pending:
-  description: By user, why something was not done.
+  description: By user (or V(root's engine)), why something was not done.
   returned: success
   type: dict
 withheld:
@@ -99,6 +114,14 @@ from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootful import (
+    NAME,
+    ROOTFUL,
+    RootfulPlan,
+    act_on_rootful,
+    decide_rootful,
+    look_at_rootful,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootless import (
     ALLOWED,
     DockerRootlessError,
@@ -121,6 +144,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "allow": {"type": "str", "choices": list(ALLOWED), "default": "restart"},
     "changed": {"type": "list", "elements": "str", "default": []},
     "assumed": {"type": "list", "elements": "str", "default": []},
+    "rootful": {"type": "str", "choices": list(ROOTFUL), "default": "left_alone"},
     "checkpoint": {"type": "str"},
 }
 # A daemon of 20.10 does not tell systemd when it is ready.
@@ -138,19 +162,38 @@ def run(module: AnsibleModule, system: System) -> dict[str, Any]:
     if module.check_mode:
         users = [replace(user, obstacle="") if user.name in params["assumed"] else user for user in users]
     plan = decide(users, state=params["state"], allow=params["allow"], changed=params["changed"])
+    rootful = _plan_rootful(system, params, plan)
+    lines = [*plan.lines(), *rootful.lines()]
+    if rootful.pending:
+        plan.pending[NAME] = rootful.pending
     result = {
-        "changed": bool(plan.steps),
+        "changed": bool(lines),
         "host": {"dockerd": host.dockerd, "script": host.script, "version": host.version},
-        "steps": plan.lines(),
+        "steps": lines,
         "pending": plan.pending,
         "withheld": plan.withheld,
-        "diff": {"before": "", "after": "".join(f"{line}\n" for line in plan.lines())},
+        "diff": {"before": "", "after": "".join(f"{line}\n" for line in lines)},
+        "rootful_off": rootful.is_off(params["state"]),
     }
-    if plan.steps and not module.check_mode:
+    if lines and not module.check_mode:
         with changing(params["checkpoint"]):
             act(system, plan.steps)
         users = _settled(system, params["users"], plan)
+        with changing(params["checkpoint"]):
+            act_on_rootful(system, rootful, params["state"])
     return {**result, "users": {user.name: user.as_facts() for user in users}}
+
+
+def _plan_rootful(system: System, params: dict[str, Any], plan: RootlessPlan) -> RootfulPlan:
+    if params["rootful"] == "left_alone" and params["state"] == "present":
+        return RootfulPlan()
+    return decide_rootful(
+        look_at_rootful(system),
+        rootful=params["rootful"],
+        state=params["state"],
+        allow=params["allow"],
+        waiting=[name for name in params["users"] if name in plan.pending],
+    )
 
 
 def _settled(system: System, names: list[str], plan: RootlessPlan) -> list[UserDaemon]:

@@ -132,7 +132,7 @@ def daemon_files(
 
 
 def verdict(found: Mapping[str, Any], proofs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What holds: `users`, `pending` and `failed`.
+    """What holds: `users`, `rootful_off`, `pending` and `failed`.
 
     A limit whose controller the user's manager was not given waits for the manager's next start.
     """
@@ -145,7 +145,7 @@ def verdict(found: Mapping[str, Any], proofs: Sequence[Mapping[str, Any]]) -> di
         if not proof["proven"]:
             waits = not proof["tried"] or reason.startswith("not delegated")
             (pending if waits else failed)[f"{name}, proof" if waits else name] = reason
-    return {"users": users, "pending": pending, "failed": failed}
+    return {"users": users, "rootful_off": found["rootful_off"], "pending": pending, "failed": failed}
 
 
 def _refuse(settings: Mapping[str, Any], version: str) -> None:

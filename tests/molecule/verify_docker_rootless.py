@@ -7,10 +7,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from rootless import IMAGE, as_user, uid_of
+from rootless import IMAGE, USERS, as_user, uid_of
 from testinfra.host import Host
 
-USERS = ("amber", "basil")
 COMMAND = f"{IMAGE} /bin/busybox cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max"
 
 

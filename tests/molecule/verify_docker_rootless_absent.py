@@ -5,10 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from rootless import uid_of
+from rootless import USERS, uid_of
 from testinfra.host import Host
-
-USERS = ("amber", "basil")
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -26,6 +24,14 @@ def test_a_file_of_the_user_s_own_has_its_bytes_back(host: Host) -> None:
 def test_a_file_that_was_made_for_it_is_gone(host: Host) -> None:
     assert not host.file("/home/basil/.config/docker/daemon.json").exists
     assert host.run("find /home/basil/.docker /home/amber/.docker/contexts -name meta.json").stdout == ""
+
+
+def test_root_s_engine_runs_again(host: Host) -> None:
+    for unit in ("docker.service", "docker.socket"):
+        assert host.service(unit).is_running
+        assert host.service(unit).is_enabled
+    assert not host.file("/var/lib/bulkhead/rootful-docker.json").exists
+    assert "web" in host.check_output("docker ps --all --format '{{.Names}}'").split()
 
 
 @pytest.mark.parametrize("user", USERS)

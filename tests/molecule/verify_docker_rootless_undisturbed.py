@@ -8,8 +8,8 @@ from observations import assert_converged, assert_predicted
 from rootless import IMAGE, as_user
 from testinfra.host import Host
 
-# The checkpoint's two, three of rootless_users without its proof, and three of docker_rootless.
-MOST_REMOTE_CALLS = 8
+# The checkpoint's two, three of rootless_users, two of podman_policy, and three of docker_rootless.
+MOST_REMOTE_CALLS = 10
 
 
 def test_check_mode_predicted_what_was_changed(host: Host) -> None:

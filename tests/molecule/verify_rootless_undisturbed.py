@@ -10,7 +10,7 @@ from observations import assert_converged, assert_predicted
 from rootless import as_user
 from testinfra.host import Host
 
-MOST_REMOTE_CALLS = 8  # the checkpoint's two, four of rootless_users, two of podman_policy
+MOST_REMOTE_CALLS = 7  # the checkpoint's two, three of rootless_users, two of podman_policy
 
 
 def test_the_container_that_ran_lived_on(host: Host) -> None:

@@ -17,6 +17,7 @@ from unit.fake_system import FakeSystem
 from unit.role_files import ROLES, Role, rendered
 
 ROLE = Role("docker_rootless")
+NOTE = "/var/lib/bulkhead/rootful-docker.json"
 DOCUMENT = (ROLES.parent / "docs" / "docker-rootless.md").read_text(encoding="utf-8")
 
 
@@ -26,7 +27,7 @@ def test_every_file_that_the_role_writes_is_in_its_checkpoint(tmp_path: Path) ->
     declared = rendered(ROLE.yaml("vars/managed.yml")["managed"]["files"], docker_rootless_users=["alice"])
     (taken,) = with_accounts(host, [{"files": declared}])
     enabling = "/srv/alice/.config/systemd/user/default.target.wants/docker.service"
-    assert sorted(taken["files"]) == sorted([*paths_of("/srv/alice"), enabling])
+    assert sorted(taken["files"]) == sorted([*paths_of("/srv/alice"), enabling, NOTE])
 
 
 def test_every_key_that_is_refused_is_documented() -> None:

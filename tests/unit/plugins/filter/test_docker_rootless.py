@@ -32,6 +32,7 @@ def _found(version: str = "26.1.5", script: str = SCRIPT, **more: Any) -> dict[s
         },
         "withheld": ["basil"],
         "pending": {"basil": "no manager"},
+        "rootful_off": True,
         **more,
     }
 
@@ -156,3 +157,4 @@ def test_what_holds(
     assert verdict["users"]["amber"]["proven"] is proven
     assert verdict["pending"] == {"basil": "no manager", **pending}
     assert verdict["failed"] == failed
+    assert verdict["rootful_off"] is True

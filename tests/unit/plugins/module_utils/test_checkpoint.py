@@ -26,7 +26,10 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_ope
     OpenRequest,
     open_checkpoint,
 )
-from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import CheckpointError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import (
+    CheckpointError,
+    UnitState,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_health import NotProbed
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import DockerServiceError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._run_lock import Claim, RunLocked
@@ -511,6 +514,29 @@ def test_a_container_that_the_run_may_stop_is_not_missed(
     open_checkpoint(host.transaction(), OpenRequest(host.managed(engines=("docker",))))
     host.commit(may_stop=["web"])
     assert engine.asked == [[("web", "any")]]
+
+
+@pytest.mark.parametrize(
+    ("unit", "looked_at"),
+    [
+        (UnitState("disabled", "inactive"), False),
+        (UnitState("enabled", "inactive"), True),
+        (UnitState("disabled", "active"), True),
+    ],
+)
+def test_an_engine_that_the_run_may_disable_is_not_missed_when_it_is_off(
+    host: CheckpointHost, monkeypatch: pytest.MonkeyPatch, unit: UnitState, *, looked_at: bool
+) -> None:
+    engine = Containers(monkeypatch, ran=True)
+    engine.problems = ["the engine does not run"]
+    monkeypatch.setattr(_checkpoint_commit, "read_units", lambda _system, names: dict.fromkeys(names, unit))
+    open_checkpoint(host.transaction(), OpenRequest(host.managed(engines=("docker",))))
+    if looked_at:
+        with pytest.raises(CheckpointError, match="the engine does not run"):
+            host.commit(engine_may_stop=True)
+    else:
+        host.commit(engine_may_stop=True)
+    assert bool(engine.asked) is looked_at
 
 
 @pytest.fixture

@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.bulkhead.hardening.plugins.module_utils import _docker_rootless_port
+from ansible_collections.bulkhead.hardening.plugins.module_utils import (
+    _docker_rootful,
+    _docker_rootless_port,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import DockerRecords
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import (
+    EngineState,
+    RunningContainer,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootless import DockerRootlessError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     Completed,
@@ -25,6 +32,55 @@ AMBER = 61_001
 CGROUP = f"/sys/fs/cgroup/user.slice/user-{AMBER}.slice/user@{AMBER}.service/app.slice/docker.service"
 PROGRAMS = ("dockerd", "rootlesskit", "newuidmap", "newgidmap", "slirp4netns", "systemd-run")
 SCRIPT = "/usr/share/docker.io/contrib/dockerd-rootless.sh"
+
+
+class Rootful:
+    """Root's engine, as the system's manager has it."""
+
+    def __init__(self) -> None:
+        self.units = {"docker.socket": ["enabled", "active"], "docker.service": ["enabled", "active"]}
+        self.done: list[tuple[str, ...]] = []
+        self.deaf = False
+
+    def run(self, words: tuple[str, ...]) -> Completed:
+        if words[1] == "show":
+            names = [word for word in words[2:] if word in self.units]
+            blocks = [
+                f"Id={name}\nUnitFileState={self.units[name][0]}\nActiveState={self.units[name][1]}"
+                for name in names
+            ]
+            return Completed(words, 0, "\n\n".join(blocks) + "\n", "")
+        self.done.append(words[1:])
+        for name in words[2:]:
+            if name in self.units and not self.deaf:
+                enabled, active = self.units[name]
+                self.units[name] = {
+                    "disable": ["disabled", "inactive"],
+                    "enable": ["enabled", active],
+                    "start": [enabled, "active"],
+                }[words[1]]
+        return Completed(words, 0, "", "")
+
+
+class Service:
+    """Stands for `DockerService`: an engine with containers, and what was asked of it."""
+
+    def __init__(self, containers: Sequence[RunningContainer] = (), *, swarm: bool = False) -> None:
+        self.containers = tuple(containers)
+        self.swarm = swarm
+        self.stopped: list[str] = []
+        self.proven = False
+
+    def state(self) -> EngineState:
+        return EngineState(
+            "26.1.5", 1.0, None, live_restore=True, swarm=self.swarm, containers=self.containers
+        )
+
+    def stop_containers(self, containers: Sequence[RunningContainer]) -> None:
+        self.stopped += [container.name for container in containers]
+
+    def prove_none_left(self) -> None:
+        self.proven = True
 
 
 class DaemonHost(FakeSystem):
@@ -41,6 +97,7 @@ class DaemonHost(FakeSystem):
             self.write(f"/etc/{name}", "amber:100000:65536\n")
         self.write("/sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n")
         self.write("/var/lib/systemd/linger/amber")
+        self.rootful = Rootful()
         self.bus = True
         self.enabled = False
         self.failing: dict[str, Completed] = {}
@@ -60,6 +117,8 @@ class DaemonHost(FakeSystem):
         words = tuple(argv)
         if words[1:] == ("--version",):
             return Completed(words, 0, "Docker version 26.1.5+dfsg1, build a72d7cd\n", "")
+        if words[0] == "systemctl" and words[1] != "--user":
+            return self.rootful.run(words)
         self.asked.append((options.get("uid"), words))
         verb = words[2]
         if verb in self.failing:
@@ -83,6 +142,12 @@ class DaemonHost(FakeSystem):
         return [words[2] for _uid, words in self.asked if words[2] != "show"]
 
 
+def serve(monkeypatch: pytest.MonkeyPatch, service: Service) -> Service:
+    """Let root's engine be this one."""
+    monkeypatch.setattr(_docker_rootful, "_service", lambda _system: service)
+    return service
+
+
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DaemonHost:
     made = DaemonHost(tmp_path)
@@ -97,6 +162,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DaemonHost:
     monkeypatch.setattr(_docker_rootless_port, "fetch_docker_records", records)
     monkeypatch.setattr(_docker_rootless_port, "look_as", lambda *_arguments: None)
     monkeypatch.setattr(docker_rootless_activate, "ANSWER_SECONDS", 0.0)
+    monkeypatch.setattr(_docker_rootful, "STATE_DIRECTORY", str(tmp_path / "state"))
+    serve(monkeypatch, Service())
     return made
 
 
@@ -109,6 +176,7 @@ class Module:
             "state": "present",
             "allow": "restart",
             "changed": [],
+            "rootful": "left_alone",
             "assumed": [],
             "checkpoint": None,
         }
@@ -264,3 +332,74 @@ def test_a_daemon_that_starts_and_does_not_answer_is_an_error(host: DaemonHost) 
     host.silent = True
     with pytest.raises(DockerRootlessError, match=r"Done was: enable amber; start amber.*nobody answers"):
         _run(host)
+
+
+WEB = RunningContainer("a" * 64, "web", 7, 1, auto_remove=False)
+OFF = ("disable", "--now", "docker.socket", "docker.service")
+
+
+def test_root_s_engine_is_disabled_on_request_alone_and_given_back_as_it_was(host: DaemonHost) -> None:
+    host.rootful.units["docker.socket"] = ["disabled", "active"]
+    _run(host)
+    assert host.rootful.done == []
+    predicted = _run(host, check_mode=True, rootful="disabled")
+    assert (predicted["steps"], predicted["rootful_off"]) == ([f"{' '.join(OFF)}, of root's engine"], True)
+    assert host.rootful.done == []
+    assert _run(host, rootful="disabled")["rootful_off"] is True
+    assert host.rootful.done == [OFF]
+    again = _run(host, rootful="disabled")
+    assert (again["changed"], again["rootful_off"]) == (False, True)
+    assert _run(host, state="absent", rootful="disabled")["rootful_off"] is True
+    assert _run(host)["changed"] is True  # the user's daemon alone
+    assert host.rootful.done == [OFF]
+    _run(host, state="absent")
+    assert host.rootful.units == {
+        "docker.socket": ["disabled", "active"],
+        "docker.service": ["enabled", "active"],
+    }
+    host.rootful.done.clear()
+    assert _run(host, state="absent")["changed"] is False
+    assert host.rootful.done == []
+
+
+def test_containers_of_root_s_engine_are_named_and_stopped_before_it(
+    host: DaemonHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With live-restore they would run on, and no engine would list them."""
+    service = serve(monkeypatch, Service([WEB]))
+    kept = _run(host, rootful="disabled")
+    assert (
+        "its end would stop: web; docker_rootless_allow: stop_containers" in kept["pending"]["root's engine"]
+    )
+    assert kept["rootful_off"] is False
+    assert host.rootful.done == []
+    assert _run(host, rootful="disabled", allow="stop_containers")["rootful_off"] is True
+    assert (service.stopped, service.proven) == (["web"], True)
+    assert host.rootful.done == [OFF]
+
+
+def test_root_s_engine_stays_while_a_user_waits_or_it_is_in_a_swarm(
+    host: DaemonHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.bus = False
+    assert "waiting: amber" in _run(host, rootful="disabled")["pending"]["root's engine"]
+    host.bus = True
+    serve(monkeypatch, Service(swarm=True))
+    found = _run(host, rootful="disabled", allow="stop_containers")
+    assert "docker swarm leave" in found["pending"]["root's engine"]
+    assert host.rootful.done == []
+
+
+def test_an_engine_of_root_s_that_runs_on_is_an_error(host: DaemonHost) -> None:
+    host.rootful.deaf = True
+    with pytest.raises(DockerRootlessError, match="was done, yet docker.socket: enabled, active"):
+        _run(host, rootful="disabled")
+
+
+def test_a_damaged_note_of_root_s_engine_is_refused(host: DaemonHost, tmp_path: Path) -> None:
+    note = tmp_path / "state" / "rootful-docker.json"
+    note.parent.mkdir()
+    note.write_text("[]")
+    with pytest.raises(DockerRootlessError, match="rootful-docker.json: .*Nothing was changed"):
+        _run(host, rootful="disabled")
+    assert host.verbs() == []
