@@ -42,7 +42,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_health 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import DockerServiceError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store import LedgerStore
 
-__all__ = ["commit_checkpoint", "list_checkpoints", "prune", "status"]
+__all__ = ["commit_checkpoint", "list_checkpoints", "prunable", "prune", "status"]
 
 
 def commit_checkpoint(
@@ -94,15 +94,25 @@ def commit_checkpoint(
 def prune(transaction: Transaction, keep: int) -> dict[str, Any]:
     """Remove all but the newest `keep` checkpoints (0: none at all); the baseline and what is open stay."""
     store = transaction.store
-    if not keep:
-        return {"changed": False, "pruned": []}
-    closed = [checkpoint for checkpoint in store.history() if checkpoint.status != "open"]
-    old = closed[: max(len(closed) - keep, 0)]
+    old = _old(transaction, keep)
     for checkpoint in old:
         if checkpoint.status == "committed" and checkpoint.after is not None:
             _keep_in_baseline(transaction, checkpoint, checkpoint.after)
         store.remove(checkpoint.id)
     return {"changed": bool(old), "pruned": [checkpoint.id for checkpoint in old]}
+
+
+def prunable(transaction: Transaction, keep: int) -> dict[str, Any]:
+    """What `prune` would remove."""
+    old = _old(transaction, keep)
+    return {"changed": bool(old), "pruned": [checkpoint.id for checkpoint in old]}
+
+
+def _old(transaction: Transaction, keep: int) -> list[Checkpoint]:
+    if not keep:
+        return []
+    closed = [checkpoint for checkpoint in transaction.store.history() if checkpoint.status != "open"]
+    return closed[: max(len(closed) - keep, 0)]
 
 
 def list_checkpoints(transaction: Transaction) -> list[dict[str, Any]]:

@@ -306,6 +306,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_acc
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_commit import (
     commit_checkpoint,
     list_checkpoints,
+    prunable,
     prune,
     status,
 )
@@ -396,6 +397,8 @@ def run(parameters: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         )
     if state == "list":
         return {"changed": False, "checkpoints": list_checkpoints(call)}
+    if state == "prune" and check_mode:
+        return prunable(call, parameters["keep"])
     if state == "status" or check_mode:
         return status(call)
     if state == "prune":

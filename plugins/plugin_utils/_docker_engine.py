@@ -131,10 +131,13 @@ def is_unreadable(value: Any) -> bool:
 
 def _refused_by_remap(containers: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     found = {
-        str(container["name"] or container["short_id"]): container_obstacles(container["record"])
+        str(container["name"] or container["short_id"]): (
+            ["the engine does not say how it was made"]
+            if is_unreadable(container["record"]) or not isinstance(container["record"], Mapping)
+            else container_obstacles(container["record"])
+        )
         for container in containers
         if container["engine"] == "docker" and container["uid"] == 0
-        if isinstance(container["record"], Mapping) and not is_unreadable(container["record"])
     }
     return {name: " and ".join(obstacles) for name, obstacles in sorted(found.items()) if obstacles}
 

@@ -81,21 +81,25 @@ def share(
     }
 
 
-def boundaries(operator: Operator, *, everything: bool, seed: int) -> list[int]:
-    """The numbers of the tasks before which the run is killed: all, or one of them.
+def sampled_boundary(machine: str, place: int, seed: int) -> int:
+    """The number of the task before which the run is killed, on the machine at this place.
 
-    After an odd one the next run recovers by itself, after an even one a rollback does.
-    A sample has an even one.
+    After an odd one the next run recovers by itself, after an even one a rollback does: the machines of a
+    sample take turns.
     """
-    if everything:
-        return list(range(1, len(undisturbed(operator)) + 1))
-    numbers = range(FIRST_OF_A_SAMPLE, LAST_OF_A_SAMPLE, 2)
-    return [random.Random(f"{seed} {operator.name}").choice(numbers)]
+    numbers = range(FIRST_OF_A_SAMPLE + place % 2, LAST_OF_A_SAMPLE, 2)
+    return random.Random(f"{seed} {machine}").choice(numbers)
 
 
-def try_on(operator: Operator, names: Sequence[str], *, everything: bool, seed: int) -> list[Trial]:
-    """Try faults on one machine, one after the other."""
-    killed = boundaries(operator, everything=everything, seed=seed)
+def try_on(operator: Operator, names: Sequence[str], killed: Sequence[int] | None) -> list[Trial]:
+    """Try faults on one machine, one after the other.
+
+    Args:
+        names: of the named faults
+        killed: numbers of the tasks before which a run is killed, or None for all of them
+    """
+    if killed is None:
+        killed = range(1, len(undisturbed(operator)) + 1)
     report = LOGS / f"{operator.name}.xml"
     report.unlink(missing_ok=True)
     command = [
@@ -176,10 +180,9 @@ def main() -> int:
                 try_on,
                 Operator(laboratory.inventory, machine, LOGS),
                 names,
-                everything=arguments.all,
-                seed=arguments.seed,
+                None if arguments.all else [sampled_boundary(machine, place, arguments.seed)],
             )
-            for machine, names in shares.items()
+            for place, (machine, names) in enumerate(shares.items())
         ]
         tried = [trial for job in jobs for trial in job.result()]
     survived = sum(trial.survived for trial in tried)

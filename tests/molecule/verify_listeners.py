@@ -37,8 +37,9 @@ def test_the_private_key_lost_the_rights_of_others(host: Host) -> None:
     assert host.file(f"{TLS}/server-key.pem").mode == 0o400
 
 
-def test_the_member_is_out_of_the_group(host: Host) -> None:
+def test_the_named_member_alone_is_out_of_the_group(host: Host) -> None:
     assert "docker" not in host.user("ops").groups
+    assert "docker" in host.user("nagios").groups
 
 
 def test_apt_leaves_the_engine_alone(host: Host) -> None:

@@ -16,5 +16,9 @@ def test_every_fault_is_counted_and_was_survived() -> None:
     rows = ROW.findall(part)
     named = {name.removeprefix("test_").replace("_", " ") for name in named_faults()}
     assert {fault for fault, *_ in rows} == named | {"killed before a task"}
+    assert {machine for _fault, machines, *_ in rows for machine in machines.split(", ")} == {
+        "debian-12",
+        "debian-13",
+    }
     for fault, machines, tried, survived in rows:
         assert int(tried) == int(survived) >= len(machines.split(", ")), fault

@@ -390,7 +390,10 @@ def test_only_closed_checkpoints_are_pruned(host: CheckpointHost) -> None:
     identifier = host.open("two")["id"]
     host.write("b.conf", "x")
     assert _checkpoint_commit.prune(host.transaction("two"), 0) == {"changed": False, "pruned": []}
-    assert len(_checkpoint_commit.prune(host.transaction("two"), 1)["pruned"]) == 1
+    predicted = _checkpoint_commit.prunable(host.transaction("two"), 1)
+    assert (predicted["changed"], len(predicted["pruned"])) == (True, 1)
+    assert _checkpoint_commit.prune(host.transaction("two"), 1) == predicted
+    assert _checkpoint_commit.prunable(host.transaction("two"), 1) == {"changed": False, "pruned": []}
     listed = _checkpoint_commit.list_checkpoints(host.transaction("two"))
     assert [entry["id"] for entry in listed] == ["baseline", kept, identifier]
 
