@@ -25,6 +25,12 @@ PLANTED_SECRET = "hunter2-planted"
 HARDENING: dict[str, Any] = {"docker_engine_profile": "strict"}
 # The faults are tried on Docker Engine's role, whose changes can end containers.
 _ROLES: dict[str, Any] = {"bulkhead_roles": ["docker_engine"]}
+# An operator's own secret, on the machine whose engine has the key (23.0 and later).
+_SETTINGS = {
+    "debian-13": {
+        "docker_engine_settings": {"https-proxy": f"http://ops:{PLANTED_SECRET}@proxy.invalid:3128"}
+    }
+}
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ class Operator:
             [
                 *(sys.executable, "-m", "ansible", "playbook"),
                 *("--inventory", self.inventory, "--limit", self.name, "--diff", "-vvv"),
-                *("--extra-vars", json.dumps({**_ROLES, **variables})),
+                *("--extra-vars", json.dumps({**_ROLES, **_SETTINGS.get(self.name, {}), **variables})),
                 CHECKOUT / "playbooks" / f"{playbook}.yml",
             ],
             cwd=CHECKOUT,

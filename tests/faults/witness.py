@@ -73,7 +73,8 @@ info = json.loads(output("docker", "info", "--format", "{{json .}}"))
 runtime = "XDG_RUNTIME_DIR=/run/user/" + output("id", "-u", "rootless").strip()
 user = ["runuser", "--user", "rootless", "--", "env", runtime]
 # "directory/**" matches its own name even where there is no such directory
-found = {path.rstrip("/") for pattern in PATHS for path in glob.glob(pattern, recursive=True, include_hidden=True)}
+found = {path.rstrip("/") for pattern in PATHS
+         for path in glob.glob(pattern, recursive=True, include_hidden=True)}
 files = sorted(path for path in found if os.path.lexists(path))
 shims = [cgroup for cgroup in glob.glob("/sys/fs/cgroup/system.slice/docker-*.scope")]
 print(json.dumps({
