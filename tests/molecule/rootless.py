@@ -48,6 +48,17 @@ def policy_of_new_container(host: Host, user: str) -> list[str]:
     return _limits(host, user, "", "pids.max")
 
 
+def status_of_new_container(host: Host, user: str) -> dict[str, str]:
+    """/proc/self/status of a container that is started without any option, by a user or by root."""
+    command = f"podman run --rm --network none {IMAGE} /bin/busybox cat /proc/self/status"
+    if user == "root":
+        host.check_output(f"podman import --quiet /var/tmp/image.tar {IMAGE}")
+        status = host.check_output(command)
+    else:
+        status = as_user(host, user, command)
+    return dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+
+
 def _limits(host: Host, user: str, options: str, *files: str) -> list[str]:
     paths = " ".join(f"/sys/fs/cgroup/{file}" for file in files)
     command = f"podman run --rm --network none {options} {IMAGE} /bin/busybox cat {paths}"

@@ -11,10 +11,13 @@ from rootless import (
     controllers_of,
     limits_of_new_container,
     policy_of_new_container,
+    status_of_new_container,
 )
 from testinfra.host import Host
 
 FILES = ("/etc/subuid", "/etc/subgid")
+# capability.h: CHOWN, DAC_OVERRIDE, FOWNER, KILL, SETGID, SETUID, NET_BIND_SERVICE
+STRICT_CAPABILITIES = sum(1 << number for number in (0, 1, 3, 5, 6, 7, 10))
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -22,6 +25,13 @@ def test_limits_of_a_container_are_enforced(host: Host, user: str) -> None:
     assert limits_of_new_container(host, user) == ["50000 100000", str(64 * 1024 * 1024), "32"]
     # The host's policy, and the one for a single user.
     assert policy_of_new_container(host, user) == ["300" if user == "cedar" else "2048"]
+
+
+@pytest.mark.parametrize("user", ["root", *USERS])
+def test_the_host_s_policy_is_in_force_in_a_container(host: Host, user: str) -> None:
+    status = status_of_new_container(host, user)
+    assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == STRICT_CAPABILITIES
+    assert status["Seccomp"] == "2"
 
 
 @pytest.mark.parametrize("user", ["basil", "cedar"])
