@@ -23,6 +23,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootles
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_records import container_name
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import printable
+from ansible_collections.bulkhead.hardening.plugins.module_utils._named_accounts import named_accounts
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     Completed,
     NotThere,
@@ -99,31 +100,9 @@ def look_at_host(system: System) -> Host:
     return Host(dockerd, script, version, tuple(missing))
 
 
-def _accounts_of(system: System, names: Sequence[str]) -> list[pwd.struct_passwd]:
-    """The accounts; raises `DockerRootlessError` for a name that nobody has, one twice, and root."""
-    accounts, problems = [], []
-    for name in names:
-        try:
-            account = system.account_named(name)
-        except NotThere:
-            problems.append(f"{printable(name)}, which this host does not know")
-            continue
-        if account.pw_uid == 0:
-            problems.append(f"{printable(name)}, which has uid 0")
-        elif account in accounts:
-            problems.append(f"{printable(name)} more than once")
-        accounts.append(account)
-    if problems:
-        raise DockerRootlessError(
-            f"docker_rootless_users: found {'; '.join(problems)}. Accepted are accounts of this host that "
-            f"are not root, each once. {UNCHANGED}"
-        )
-    return accounts
-
-
 def look_at_users(system: System, names: Sequence[str]) -> list[UserDaemon]:
-    """Each user's daemon; raises `DockerRootlessError` for a name that cannot be meant."""
-    accounts = _accounts_of(system, names)
+    """Each user's daemon; raises `AccountError` for a name that cannot be meant."""
+    accounts = named_accounts(system, names, "docker_rootless_users")
     subids = read_subid_files(system) if accounts else None
     return [_look(system, account, subids) for account in accounts]
 

@@ -18,6 +18,7 @@ from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import printable
+from ansible_collections.bulkhead.hardening.plugins.module_utils._named_accounts import named_accounts
 from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_files import ETC, FILES, USR
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_text import subid_source
@@ -30,6 +31,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._user_session i
 
 __all__ = ["PodmanGatherError", "gather_podman"]
 
+_VARIABLES = "users (podman_policy_users, rootless_users_names)"
 _INFO_SECONDS = 90.0  # the first one of an account takes several seconds on an emulated machine
 _VERSION_SECONDS = 30.0
 _FILE_LIMIT = 1024 * 1024
@@ -39,7 +41,7 @@ _AUTO_USERNS_USER = "containers"  # storage.conf(5), root-auto-userns-user
 
 
 class PodmanGatherError(BulkheadError):
-    """An account that was named is none."""
+    """Podman does not say what is needed."""
 
 
 def gather_podman(system: System, names: Sequence[str], *, check_mode: bool) -> dict[str, Any]:
@@ -49,9 +51,10 @@ def gather_podman(system: System, names: Sequence[str], *, check_mode: bool) -> 
     accounts that have one.
 
     :return: `installed`; and `version`, `info`, `files` (path -> text, or None), `users`, `auto_userns_ids`
-    :raises PodmanGatherError: a name is no account's; nothing was changed
+    :raises AccountError: a name is no account's; nothing was changed
+    :raises PodmanGatherError: Podman does not say of which release it is
     """
-    accounts = _accounts(system, names)
+    accounts = named_accounts(system, list(dict.fromkeys(names)), _VARIABLES)
     program = system.find_program("podman")
     if program is None:
         return {"installed": False}
@@ -80,26 +83,6 @@ def gather_podman(system: System, names: Sequence[str], *, check_mode: bool) -> 
         "users": users,
         "auto_userns_ids": _auto_userns_ids(system),
     }
-
-
-def _accounts(system: System, names: Sequence[str]) -> list[pwd.struct_passwd]:
-    accounts, problems = [], []
-    for name in dict.fromkeys(names):
-        try:
-            account = system.account_named(name)
-        except PortError:
-            problems.append(f"found {printable(name)}, which is no account of this host")
-            continue
-        if account.pw_uid == 0:
-            problems.append(f"found {printable(name)}, which has uid 0; root's policy is the host's own")
-            continue
-        accounts.append(account)
-    if problems:
-        raise PodmanGatherError(
-            f"users (podman_policy_users, rootless_users_names): {'; '.join(problems)}. Accepted are names "
-            "of users of this host. Nothing was changed."
-        )
-    return accounts
 
 
 def _version(system: System, program: str, info: Optional[dict[str, Any]]) -> str:

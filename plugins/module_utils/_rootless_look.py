@@ -21,6 +21,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._mounts import 
     mount_of,
     parse_mountinfo,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._named_accounts import named_accounts
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_apparmor_look import (
     kernel_value,
@@ -61,7 +62,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._user_session i
     account_environment,
 )
 
-__all__ = ["accounts_of", "look", "read_units"]
+__all__ = ["look", "read_units"]
 
 _SYSCTLS = (USER_NAMESPACES, USERNS_CLONE, PING_GROUP_RANGE, UNPRIVILEGED_PORT)
 _USER_UNITS = ("/etc/systemd/user", "/usr/lib/systemd/user", "/lib/systemd/user")
@@ -78,40 +79,13 @@ _NO_OVERLAY = frozenset(
 _CAPABILITY_BITS = {"newuidmap": 7, "newgidmap": 6}  # CAP_SETUID and CAP_SETGID of capability.h
 
 
-def accounts_of(system: System, names: Sequence[str]) -> list[pwd.struct_passwd]:
-    """The accounts; raises `RootlessError` for a name twice, one that nobody has, and for root."""
-    twice = sorted({name for name in names if list(names).count(name) > 1})
-    if twice:
-        raise RootlessError(
-            f"rootless_users_names: found {', '.join(twice)} more than once; accepted is each account once. "
-            f"{UNCHANGED}"
-        )
-    found, missing = [], []
-    for name in names:
-        try:
-            found.append(system.account_named(name))
-        except NotThere:
-            missing.append(printable(name))
-    if missing:
-        raise RootlessError(
-            f"rootless_users_names: found {', '.join(missing)}, which this host does not know; accepted are "
-            f"names of accounts that exist (getent passwd NAME). {UNCHANGED}"
-        )
-    roots = [account.pw_name for account in found if account.pw_uid == 0]
-    if roots:
-        raise RootlessError(
-            f"rootless_users_names: found {', '.join(roots)}, which has uid 0; accepted are accounts that "
-            f"are not root. {UNCHANGED}"
-        )
-    return found
-
-
 def look(system: System, wanted: Wanted) -> tuple[HostFacts, list[UserFacts]]:
     """The host and the users, in their order.
 
-    :raises RootlessError: a user cannot be meant, or systemd does not run this host
+    :raises AccountError: a user cannot be meant
+    :raises RootlessError: systemd does not run this host
     """
-    accounts = accounts_of(system, wanted.users)
+    accounts = named_accounts(system, wanted.users, "rootless_users_names")
     if not system.exists("/run/systemd/system"):  # sd_booted(3)
         raise RootlessError(
             f"this host is not run by systemd, which rootless engines need for cgroups. {UNCHANGED}"

@@ -10,7 +10,6 @@ import pytest
 from ansible_collections.bulkhead.hardening.plugins.module_utils import _rootless_look
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import Completed
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_look import (
-    accounts_of,
     look,
     read_units,
 )
@@ -62,17 +61,6 @@ def host(tmp_path: Path) -> FakeSystem:
 def seen(host: FakeSystem) -> tuple[HostFacts, UserFacts]:
     facts, users = look(host, Wanted(("amber",)))
     return facts, users[0]
-
-
-def test_names_that_cannot_be_meant(host: FakeSystem) -> None:
-    host.add_account("toor", 0)
-    for names, found in (
-        (["amber", "amber"], r"found amber more than once"),
-        (["amber", "basil", "cedar"], r"found basil, cedar, which this host does not know"),
-        (["toor"], r"found toor, which has uid 0"),
-    ):
-        with pytest.raises(RootlessError, match=rf"rootless_users_names: {found}.*Nothing was changed\."):
-            accounts_of(host, names)
 
 
 def test_a_host_without_systemd(host: FakeSystem) -> None:

@@ -20,6 +20,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects
     RunningContainer,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootless import DockerRootlessError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._named_accounts import AccountError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     Completed,
     FileFacts,
@@ -281,7 +282,7 @@ def test_a_host_that_lacks_a_program_is_refused(host: DaemonHost, name: str) -> 
 
 
 def test_who_is_no_user_is_named(host: DaemonHost) -> None:
-    with pytest.raises(DockerRootlessError) as caught:
+    with pytest.raises(AccountError) as caught:
         _run(host, users=["amber", "gone", "root", "amber"])
     text = str(caught.value)
     assert "gone, which this host does not know" in text

@@ -12,10 +12,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.bulkhead.hardening.plugins.module_utils import _podman_gather
-from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_gather import (
-    PodmanGatherError,
-    gather_podman,
-)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._named_accounts import AccountError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_gather import gather_podman
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     Completed,
     FileFacts,
@@ -156,10 +154,10 @@ def test_an_answer_that_is_none_is_a_reason(host: PodmanHost, answer: Completed,
 
 
 def test_who_is_no_user_is_named_and_nothing_is_asked(host: PodmanHost) -> None:
-    with pytest.raises(PodmanGatherError) as caught:
+    with pytest.raises(AccountError) as caught:
         gather_podman(host, ["alice", "gone", "root"], check_mode=False)
-    assert "found gone, which is no account" in str(caught.value)
-    assert "found root, which has uid 0" in str(caught.value)
+    assert "found gone, which this host does not know" in str(caught.value)
+    assert "root, which has uid 0" in str(caught.value)
     assert "Nothing was changed." in str(caught.value)
     assert host.asked == []
 
