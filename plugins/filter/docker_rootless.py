@@ -12,6 +12,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_rootless import (
     daemon_files,
+    needs,
     verdict,
 )
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._plain import plain
@@ -35,11 +36,11 @@ def docker_rootless_files(
     return asdict(made)
 
 
-def docker_rootless_changed(wanted: Mapping[str, Any], *, configured: Mapping[str, Any]) -> list[str]:
-    """See docker_rootless_changed.yml."""
-    changed = [file["path"] for file in configured["files"] if file["changed"]]
-    # The client's files are read by no daemon.
-    return sorted({wanted["owners"][path] for path in changed if "/.docker/" not in path})
+def docker_rootless_needs(
+    found: Mapping[str, Any], *, wanted: Mapping[str, Any], configured: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """See docker_rootless_needs.yml."""
+    return needs(plain(found), plain(wanted["owners"]), plain(configured["files"]))
 
 
 def docker_rootless_verdict(
@@ -57,5 +58,5 @@ class FilterModule:
         return {
             "docker_rootless_files": docker_rootless_files,
             "docker_rootless_verdict": docker_rootless_verdict,
-            "docker_rootless_changed": docker_rootless_changed,
+            "docker_rootless_needs": docker_rootless_needs,
         }

@@ -15,7 +15,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
+from urllib.parse import quote
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._file_replacement import like, replace_file
 from ansible_collections.bulkhead.hardening.plugins.module_utils._port_files import as_port_errors
@@ -26,8 +28,30 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker
     parse_flags,
     read_configuration_file,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._unix_http import unix_http
 
-__all__ = ["acceptable_file"]
+__all__ = ["acceptable_file", "await_reload"]
+
+POLL_SECONDS = 0.5
+# The engine's API, GET /events: a filter is JSON.
+_RELOADED = quote(json.dumps({"type": ["daemon"], "event": ["reload"]}))
+
+
+def await_reload(system: System, socket: str, *, uid: int, since: float, seconds: float) -> bool:
+    """Whether an engine told of a reload that it did; systemd only sends the signal.
+
+    :param socket: whose listener is `uid`
+    :param since: seconds since the epoch
+    :param seconds: how long to wait for it
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        span = f"since={since:.9f}&until={time.time():.9f}"
+        with unix_http(system, socket, peer_uid=uid) as engine:
+            if engine.get_lines(f"/events?{span}&filters={_RELOADED}"):
+                return True
+        time.sleep(POLL_SECONDS)
+    return False
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ says (rootlesskit's child namespaces go; tried on 26.1). So every restart counts
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -17,6 +17,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import 
 __all__ = [
     "ALLOWED",
     "LEAST_IDS",
+    "NEEDS",
     "UNCHANGED",
     "UNIT",
     "DockerRootlessError",
@@ -31,6 +32,9 @@ UNIT = "docker.service"
 UNCHANGED = "Nothing was changed."
 # What a run may cost a user's containers, from the least to the most.
 ALLOWED = ("nothing", "restart", "stop_containers")
+# What the files of a daemon that is there can need: the user's manager reads the unit again; the daemon reads
+# daemon.json again; the daemon starts anew.
+NEEDS = ("daemon_reload", "reload", "restart")
 # docs.docker.com/engine/security/rootless: at least 65,536 subordinate uids and gids.
 LEAST_IDS = 65536
 
@@ -44,6 +48,7 @@ class RunningDaemon:
     """A daemon that runs.
 
     :ivar started_at: seconds since the epoch
+    :ivar reloaded_at: when systemd last asked it to read its file again, None for never
     :ivar version: what it says of itself; "" where it does not answer, and `silence` says why
     :ivar containers: names of its running containers
     """
@@ -52,6 +57,7 @@ class RunningDaemon:
     version: str = ""
     containers: tuple[str, ...] = ()
     silence: str = ""
+    reloaded_at: Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,6 @@ class UserDaemon:
     :ivar enabled: whether the user's manager starts it
     :ivar needs_reload: whether the user's manager has an older unit than the files
     :ivar data: whether there is a directory of images, volumes and containers
-    :ivar written_at: when the unit or daemon.json was written last, seconds since the epoch
     """
 
     name: str
@@ -77,7 +82,6 @@ class UserDaemon:
     needs_reload: bool = False
     daemon: Optional[RunningDaemon] = None
     data: bool = False
-    written_at: Optional[float] = None
 
     def as_facts(self) -> dict[str, Any]:
         """For a module's result."""
@@ -89,6 +93,8 @@ class UserDaemon:
             "enabled": self.enabled,
             "running": daemon is not None,
             "version": (daemon.version or None) if daemon else None,
+            "started_at": daemon.started_at if daemon else None,
+            "reloaded_at": daemon.reloaded_at if daemon else None,
             "containers": list(daemon.containers) if daemon else [],
             "data": self.data,
         }
@@ -98,7 +104,7 @@ class UserDaemon:
 class RootlessPlan:
     """What is done for whom, and what has to wait.
 
-    :ivar steps: pairs of what (daemon_reload, enable, start, restart, stop, disable) and the user's name
+    :ivar steps: pairs of what (daemon_reload, enable, start, reload, restart, stop, disable) and the user
     :ivar pending: by user (or `USER, linger`), why something has to wait
     :ivar withheld: users whose files stay as they are
     """
@@ -113,24 +119,24 @@ class RootlessPlan:
 
 
 def decide(
-    users: Sequence[UserDaemon], *, state: str, allow: str, changed: Collection[str] = ()
+    users: Sequence[UserDaemon], *, state: str, allow: str, needs: Mapping[str, Sequence[str]]
 ) -> RootlessPlan:
     """Plan for all users.
 
     :param state: ``present`` or ``absent``
     :param allow: one of `ALLOWED`
-    :param changed: users whose unit or daemon.json this run wrote, or in check mode would
+    :param needs: by user, what their files need to come into force: some of `NEEDS`
     """
     plan = RootlessPlan()
     for user in users:
         if state == "present":
-            _present(plan, user, allow, changed=user.name in changed)
+            _present(plan, user, allow, needs.get(user.name, ()))
         else:
-            _absent(plan, user, allow, changed=user.name in changed)
+            _absent(plan, user, allow, needs.get(user.name, ()))
     return plan
 
 
-def _present(plan: RootlessPlan, user: UserDaemon, allow: str, *, changed: bool) -> None:
+def _present(plan: RootlessPlan, user: UserDaemon, allow: str, needs: Sequence[str]) -> None:
     if user.obstacle:
         plan.pending[user.name] = user.obstacle
         plan.withheld.append(user.name)
@@ -140,21 +146,23 @@ def _present(plan: RootlessPlan, user: UserDaemon, allow: str, *, changed: bool)
             "the daemon ends with the user's last session, and no boot starts it; the role rootless_users "
             "lets the user linger"
         )
-    if user.needs_reload or changed:
+    if user.needs_reload or "daemon_reload" in needs:
         plan.steps.append(("daemon_reload", user.name))
     if not user.enabled:
         plan.steps.append(("enable", user.name))
     if user.daemon is None:
         plan.steps.append(("start", user.name))
-    elif changed or (user.written_at or 0) > user.daemon.started_at:
+    elif "restart" in needs:
         reason = _end_of_daemon(user, allow)
         if reason:
-            plan.pending[user.name] = f"its files are newer than the daemon, and {reason}"
+            plan.pending[user.name] = f"what is in its files needs a restart, and {reason}"
         else:
             plan.steps.append(("restart", user.name))
+    elif "reload" in needs:
+        plan.steps.append(("reload", user.name))
 
 
-def _absent(plan: RootlessPlan, user: UserDaemon, allow: str, *, changed: bool) -> None:
+def _absent(plan: RootlessPlan, user: UserDaemon, allow: str, needs: Sequence[str]) -> None:
     if user.daemon is not None:
         reason = _end_of_daemon(user, allow)
         if reason:
@@ -168,7 +176,7 @@ def _absent(plan: RootlessPlan, user: UserDaemon, allow: str, *, changed: bool) 
         return
     if user.enabled:
         plan.steps.append(("disable", user.name))
-    if changed:
+    if "daemon_reload" in needs:
         plan.steps.append(("daemon_reload", user.name))
 
 

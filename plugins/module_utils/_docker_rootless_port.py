@@ -7,12 +7,12 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import fetch_docker_records
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_reload import await_reload
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootless import (
     LEAST_IDS,
     UNCHANGED,
@@ -36,7 +36,10 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_sessi
     read_subid_files,
     session_facts,
 )
-from ansible_collections.bulkhead.hardening.plugins.module_utils._systemd_unit import parse_properties
+from ansible_collections.bulkhead.hardening.plugins.module_utils._systemd_unit import (
+    parse_properties,
+    start_time,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import UserFileError, look_as
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_session import (
     CGROUPS,
@@ -52,11 +55,11 @@ _SCRIPT = "dockerd-rootless.sh"
 _NETWORKS = ("slirp4netns", "pasta", "vpnkit", "gvisor-tap-vsock")
 _PACKAGES = "on Debian: docker.io, rootlesskit, uidmap and slirp4netns"
 _VERSION = re.compile(r"Docker version (\d+(?:\.\d+)+)")
-_TIME = struct.Struct("<d")
 _SHOW_SECONDS = 60.0
 # dockerd tells systemd when it is ready; the first start makes its directories.
 _START_SECONDS = 300.0
 _STOP_SECONDS = 300.0
+_RELOAD_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def _look(system: System, account: pwd.struct_passwd, subids: Optional[SubidFile
     obstacle = unreachable or _lack_of_ids(facts)
     unit: dict[str, str] = {}
     if not unreachable:
-        properties = "UnitFileState,NeedDaemonReload"
+        properties = "UnitFileState,NeedDaemonReload,ExecReload"
         shown = _systemctl(system, account, "show", UNIT, "--property", properties, seconds=_SHOW_SECONDS)
         unit = parse_properties(shown.stdout)
         if shown.returncode != 0 and not obstacle:
@@ -128,9 +131,8 @@ def _look(system: System, account: pwd.struct_passwd, subids: Optional[SubidFile
         lingers=facts.linger is not False,
         enabled=_is_linked(account) if unreachable else unit.get("UnitFileState") == "enabled",
         needs_reload=unit.get("NeedDaemonReload") == "yes",
-        daemon=_daemon(system, session),
+        daemon=_daemon(system, session, reloaded_at=start_time(unit.get("ExecReload", ""))),
         data=_has_data(account),
-        written_at=_written_at(account, now=system.now()),
     )
 
 
@@ -146,7 +148,7 @@ def _lack_of_ids(facts: SessionFacts) -> str:
     return ""
 
 
-def _daemon(system: System, session: UserSession) -> Optional[RunningDaemon]:
+def _daemon(system: System, session: UserSession, *, reloaded_at: Optional[float]) -> Optional[RunningDaemon]:
     """By the processes in the unit's cgroup, which the kernel knows of, and not by what was said."""
     cgroup = f"{CGROUPS}{session.cgroup}/app.slice/{UNIT}"
     try:
@@ -175,6 +177,7 @@ def _daemon(system: System, session: UserSession) -> Optional[RunningDaemon]:
         min(started),
         version=printable(str(records.version["Version"]), limit=64),
         containers=tuple(sorted(printable(name) for name in names)),
+        reloaded_at=reloaded_at,
     )
 
 
@@ -188,34 +191,19 @@ def _has_data(account: pwd.struct_passwd) -> bool:
 
 def _is_linked(account: pwd.struct_passwd) -> bool:
     """Whether the user's manager would start the unit, as its files have it."""
-    directory = f"{account.pw_dir}/.config/systemd/user/default.target.wants"
-    return _modified_at(account, directory, UNIT) is not None
 
-
-def _written_at(account: pwd.struct_passwd, *, now: float) -> Optional[float]:
-    """When the newer of the daemon's two files was written, as the user sees it; no time that is to come."""
-    found = [
-        when
-        for directory, name in (("systemd/user", UNIT), ("docker", "daemon.json"))
-        for when in [_modified_at(account, f"{account.pw_dir}/.config/{directory}", name)]
-        if when is not None and when <= now
-    ]
-    return max(found, default=None)
-
-
-def _modified_at(account: pwd.struct_passwd, directory: str, name: str) -> Optional[float]:
     def look(descriptor: int) -> bytes:
         try:
-            status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            os.stat(UNIT, dir_fd=descriptor, follow_symlinks=False)
         except FileNotFoundError:
             return b""
-        return _TIME.pack(status.st_mtime)
+        return b"1"
 
+    directory = f"{account.pw_dir}/.config/systemd/user/default.target.wants"
     try:
-        answer = look_as(account.pw_uid, account.pw_gid, directory, look, _TIME.size)
-        return _TIME.unpack(answer)[0] if answer else None
-    except (UserFileError, struct.error):
-        return None
+        return bool(look_as(account.pw_uid, account.pw_gid, directory, look, 1))
+    except UserFileError:
+        return False
 
 
 def act(system: System, steps: Sequence[tuple[str, str]]) -> None:
@@ -238,6 +226,7 @@ def act(system: System, steps: Sequence[tuple[str, str]]) -> None:
 
 def _step(system: System, account: pwd.struct_passwd, what: str) -> None:
     units = () if what == "daemon_reload" else (UNIT,)
+    asked_at = system.now()
     if what in ("start", "restart"):  # also one that systemd has given up on
         _systemctl(system, account, "reset-failed", UNIT, seconds=_SHOW_SECONDS)
     seconds = _STOP_SECONDS if what == "stop" else _START_SECONDS
@@ -245,6 +234,10 @@ def _step(system: System, account: pwd.struct_passwd, what: str) -> None:
     if completed.returncode != 0:
         said = printable(completed.stderr.strip() or completed.stdout.strip(), limit=500)
         raise PortError(f"exit status {completed.returncode}: {said}")
+    if what == "reload":
+        socket = f"{UserSession(system, account).runtime_directory}/docker.sock"
+        if not await_reload(system, socket, uid=account.pw_uid, since=asked_at, seconds=_RELOAD_SECONDS):
+            raise PortError(f"the daemon did not take its file over within {_RELOAD_SECONDS:g} s")
 
 
 def _systemctl(
@@ -254,7 +247,7 @@ def _systemctl(
     return system.run(
         ["systemctl", "--user", verb, *words],
         timeout=seconds,
-        environment=account_environment(account),
+        environment={**account_environment(account), "TZ": "UTC"},
         uid=account.pw_uid,
         gid=account.pw_gid,
     )

@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterable
 from typing import Any, Callable, Optional
-from urllib.parse import quote
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import (
     DockerRecords,
@@ -23,7 +21,10 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects
     EngineState,
     RunningContainer,
 )
-from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_reload import acceptable_file
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_reload import (
+    acceptable_file,
+    await_reload,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_start_check import start_problems
 from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_records import (
     container_name,
@@ -45,9 +46,6 @@ POLL_SECONDS = 0.5
 STOP_SECONDS = 300.0
 # From the engine's answer that a container has stopped until its cgroup is empty.
 SETTLE_SECONDS = 10.0
-
-# The engine's API, GET /events: a filter is JSON.
-_RELOADED = quote(json.dumps({"type": ["daemon"], "event": ["reload"]}))
 _VERSION = re.compile(r"Docker version (\d+(?:\.\d+)+)")
 
 
@@ -215,13 +213,8 @@ class DockerService:
 
     def _await_reload(self, asked_at: float) -> None:
         """systemd only sends the signal; the engine tells of a reload that it has done as an event."""
-        deadline = time.monotonic() + self._timeout
-        while time.monotonic() < deadline:
-            span = f"since={asked_at:.9f}&until={time.time():.9f}"
-            with unix_http(self._system, self._socket, peer_uid=0) as engine:
-                if engine.get_lines(f"/events?{span}&filters={_RELOADED}"):
-                    return
-            time.sleep(POLL_SECONDS)
+        if await_reload(self._system, self._socket, uid=0, since=asked_at, seconds=self._timeout):
+            return
         raise DockerServiceError(
             f"the daemon has not taken over its file {self._timeout:g} s after it was asked to reload it. "
             f"The reason is in: journalctl --unit {UNIT}"

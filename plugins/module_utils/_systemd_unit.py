@@ -90,7 +90,7 @@ def read_service(system: System, name: str) -> Service:
         files=own_files + drop_ins + [path for path, _ignore in environment_files],
         need_daemon_reload=properties.get("NeedDaemonReload") == "yes"
         or _others_on_disk(system, name, drop_ins),
-        reloaded_at=_start_time(properties.get("ExecReload", "")),
+        reloaded_at=start_time(properties.get("ExecReload", "")),
     )
 
 
@@ -199,6 +199,7 @@ def _argv(exec_property: str) -> list[str]:
     return split_words(match[1])
 
 
-def _start_time(exec_property: str) -> Optional[float]:
+def start_time(exec_property: str) -> Optional[float]:
+    """When a command of a unit began last, of a property like ExecReload as systemd shows it with TZ=UTC."""
     found = re.findall(r"start_time=\[\w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC\]", exec_property)
     return float(max(timegm(strptime(text, "%Y-%m-%d %H:%M:%S")) for text in found)) if found else None

@@ -17,7 +17,7 @@ description:
   - The files are written by M(bulkhead.hardening.owned_config); what belongs in them says
     P(bulkhead.hardening.docker_rootless_files#filter).
   - A rootless daemon holds the network of its containers, so that they end with it, whatever C(live-restore)
-    says. A daemon that is older than its files is restarted. One with running containers is restarted or
+    says. A daemon with running containers is restarted or
     stopped only with O(allow=stop_containers); otherwise it is reported as pending, with their names.
   - In check mode it looks and decides only.
 options:
@@ -36,11 +36,12 @@ options:
     type: str
     choices: [nothing, restart, stop_containers]
     default: restart
-  changed:
-    description: Users whose unit or C(daemon.json) this run wrote, or in check mode would write.
-    type: list
-    elements: str
-    default: []
+  needs:
+    description:
+      - By user, what the files need to come into force, of V(daemon_reload), V(reload) and V(restart), as
+        P(bulkhead.hardening.docker_rootless_needs#filter) says.
+    type: dict
+    default: {}
   assumed:
     description:
       - Users who are taken to have ids and a manager although they do not, to predict what follows the
@@ -77,13 +78,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 host:
-  description: V(dockerd), V(script) and V(version), of what the daemons are started with.
+  description:
+    - V(dockerd), V(script) and V(version), of what the daemons are started with, and V(now), the time in
+      seconds since the epoch.
   returned: success
   type: dict
 users:
   description:
     - By user V(uid), V(home), V(obstacle) (why no daemon can run, or null), V(enabled), V(running),
-      V(version), V(containers) (names of those that run) and V(data) (whether there are images).
+      V(version), V(started_at) and V(reloaded_at) (seconds since the epoch), V(containers) (names of those
+      that run) and V(data) (whether there are images).
   returned: success
   type: dict
 steps:
@@ -142,7 +146,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "users": {"type": "list", "elements": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "allow": {"type": "str", "choices": list(ALLOWED), "default": "restart"},
-    "changed": {"type": "list", "elements": "str", "default": []},
+    "needs": {"type": "dict", "default": {}},
     "assumed": {"type": "list", "elements": "str", "default": []},
     "rootful": {"type": "str", "choices": list(ROOTFUL), "default": "left_alone"},
     "checkpoint": {"type": "str"},
@@ -161,14 +165,19 @@ def run(module: AnsibleModule, system: System) -> dict[str, Any]:
     users = look_at_users(system, params["users"])
     if module.check_mode:
         users = [replace(user, obstacle="") if user.name in params["assumed"] else user for user in users]
-    plan = decide(users, state=params["state"], allow=params["allow"], changed=params["changed"])
+    plan = decide(users, state=params["state"], allow=params["allow"], needs=params["needs"])
     rootful = _plan_rootful(system, params, plan)
     lines = [*plan.lines(), *rootful.lines()]
     if rootful.pending:
         plan.pending[NAME] = rootful.pending
     result = {
         "changed": bool(lines),
-        "host": {"dockerd": host.dockerd, "script": host.script, "version": host.version},
+        "host": {
+            "dockerd": host.dockerd,
+            "script": host.script,
+            "version": host.version,
+            "now": system.now(),
+        },
         "steps": lines,
         "pending": plan.pending,
         "withheld": plan.withheld,

@@ -10,11 +10,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import (
+    UNIT_KEY,
+    EngineState,
+    WrittenKey,
+    need_of,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import check_key, parse_version
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootless import (
+    NEEDS,
     UNCHANGED,
     UNIT,
     DockerRootlessError,
@@ -22,7 +30,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootles
 from ansible_collections.bulkhead.hardening.plugins.module_utils._sensitive import DOCKER_PATTERNS
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import leaves
 
-__all__ = ["CONTEXT", "PROFILES", "REFUSED", "DaemonFiles", "daemon_files", "paths_of", "verdict"]
+__all__ = ["CONTEXT", "PROFILES", "REFUSED", "DaemonFiles", "daemon_files", "needs", "paths_of", "verdict"]
 
 CONTEXT = "rootless"
 _META = f".docker/contexts/meta/{hashlib.sha256(CONTEXT.encode()).hexdigest()}/meta.json"
@@ -129,6 +137,71 @@ def daemon_files(
         made.files += contents
         made.owners.update({file["path"]: name for file in contents})
     return made
+
+
+def needs(
+    found: Mapping[str, Any], owners: Mapping[str, str], files: Sequence[Mapping[str, Any]]
+) -> dict[str, list[str]]:
+    """By user, which of `NEEDS` bring their files into force; users who need nothing are left out.
+
+    :param found: the result of docker_rootless_activate in check mode
+    :param owners: `DaemonFiles.owners`
+    :param files: ``files`` of the result of owned_config
+    """
+    made: dict[str, set[str]] = {}
+    for file in files:
+        name, path = owners[file["path"]], str(file["path"])
+        facts = found["users"][name]
+        state = EngineState(
+            version=facts["version"] or found["host"]["version"],
+            started_at=facts["started_at"],
+            reloaded_at=facts["reloaded_at"],
+            live_restore=False,
+            swarm=False,
+            containers=(),
+        )
+        if path.endswith(f"/{UNIT}"):
+            if file["changed"]:
+                made.setdefault(name, set()).add("daemon_reload")
+            keys = [replace(key, name=UNIT_KEY) for key in _written_keys(file, found["host"]["now"])]
+        elif path.endswith("/daemon.json"):
+            keys = _written_keys(file, found["host"]["now"])
+        else:
+            continue  # the client's, which no daemon reads
+        for key in keys:
+            need = need_of(key, state)
+            if need != "none":
+                made.setdefault(name, set()).add("reload" if need == "reload" else "restart")
+    return {name: [need for need in NEEDS if need in found_needs] for name, found_needs in made.items()}
+
+
+def _written_keys(file: Mapping[str, Any], now: float) -> list[WrittenKey]:
+    """The keys that this run changed, and those of ours that an earlier one did.
+
+    A time that is to come was written by a clock that went wrong, and would never be reached by a restart.
+    """
+    changes: dict[str, list[Mapping[str, Any]]] = {}
+    for change in file["keys"]:
+        changes.setdefault(change["key"][0], []).append(change)
+    since: dict[str, float] = {}
+    for entry in file["owned"]:
+        name = entry["key"][0]
+        if name not in changes and entry["time"] is not None:
+            since[name] = max(since.get(name, 0.0), datetime.fromisoformat(entry["time"]).timestamp())
+    earlier = [
+        WrittenKey(name, time, in_force=False, differs=False) for name, time in since.items() if time <= now
+    ]
+    return earlier + [
+        WrittenKey(
+            name,
+            None,
+            in_force=False,
+            differs=False,
+            removed=all(change.get("gone", change["why"] == "released") for change in changed),
+            parts=tuple(sorted({change["key"][1] for change in changed if len(change["key"]) > 1})),
+        )
+        for name, changed in sorted(changes.items())
+    ]
 
 
 def verdict(found: Mapping[str, Any], proofs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

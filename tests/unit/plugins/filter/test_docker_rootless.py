@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.bulkhead.hardening.plugins.filter.docker_rootless import (
-    docker_rootless_changed,
     docker_rootless_files,
+    docker_rootless_needs,
     docker_rootless_verdict,
 )
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_rootless import REFUSED
@@ -20,15 +21,16 @@ SCRIPT = "/usr/share/docker.io/contrib/dockerd-rootless.sh"
 UNIT = "/home/amber/.config/systemd/user/docker.service"
 DAEMON_JSON = "/home/amber/.config/docker/daemon.json"
 FLOORS = ["log-opts.max-size", "log-opts.max-file", "seccomp-profile"]
+DAEMON = {"version": "26.1.5", "started_at": 500.0, "reloaded_at": None}
 CLIENT = "/home/amber/.docker/config.json"
 
 
 def _found(version: str = "26.1.5", script: str = SCRIPT, **more: Any) -> dict[str, Any]:
     return {
-        "host": {"dockerd": "/usr/sbin/dockerd", "script": script, "version": version},
+        "host": {"dockerd": "/usr/sbin/dockerd", "script": script, "version": version, "now": 1000.0},
         "users": {
-            "amber": {"uid": 1000, "home": "/home/amber"},
-            "basil": {"uid": 1001, "home": "/home/basil"},
+            "amber": {"uid": 1000, "home": "/home/amber", **DAEMON},
+            "basil": {"uid": 1001, "home": "/home/basil", **DAEMON},
         },
         "withheld": ["basil"],
         "pending": {"basil": "no manager"},
@@ -125,16 +127,63 @@ def test_absent_wants_nothing_in_any_file() -> None:
         assert file.get("at_least", []) == []
 
 
-def test_whose_daemon_got_other_files() -> None:
-    wanted = docker_rootless_files(_found())
+def _needs(*files: dict[str, Any], **daemon: Any) -> dict[str, list[str]]:
+    """What amber needs, with these among the files that owned_config tells of."""
+    found = _found()
+    found["users"]["amber"].update(daemon)
+    wanted = docker_rootless_files(found)
+    given = {file["path"]: file for file in files}
+    nothing = {"changed": False, "keys": [], "owned": []}
+    configured = {"files": [{"path": path, **nothing, **given.get(path, {})} for path in wanted["owners"]]}
+    return docker_rootless_needs(found, wanted=wanted, configured=configured)
 
-    def changed(*paths: str) -> list[str]:
-        files = [{"path": path, "changed": path in paths} for path in wanted["owners"]]
-        return docker_rootless_changed(wanted, configured={"files": files})
 
-    assert changed() == []
-    assert changed(CLIENT) == []
-    assert changed(UNIT) == changed(DAEMON_JSON, UNIT) == ["amber"]
+def _changed(path: str, *names: str, why: str = "set") -> dict[str, Any]:
+    return {
+        "path": path,
+        "changed": True,
+        "keys": [{"key": name.split("."), "why": why} for name in names],
+        "owned": [{"key": name.split("."), "time": None} for name in names],
+    }
+
+
+def _set_at(path: str, name: str, second: int) -> dict[str, Any]:
+    time = datetime.fromtimestamp(second, UTC).isoformat().replace("+00:00", "Z")
+    return {"path": path, "owned": [{"key": name.split("."), "time": time}]}
+
+
+def test_what_brings_a_changed_file_into_force() -> None:
+    assert _needs() == {}
+    assert _needs(_changed(CLIENT, "currentContext")) == {}
+    assert _needs(_changed(UNIT, "Service.ExecStart")) == {"amber": ["daemon_reload", "restart"]}
+    assert _needs(_changed(DAEMON_JSON, "labels")) == {"amber": ["reload"]}
+    assert _needs(_changed(DAEMON_JSON, "log-opts.max-size")) == {"amber": ["restart"]}
+    assert _needs(_changed(DAEMON_JSON, "labels", "icc")) == {"amber": ["reload", "restart"]}
+    # A reload does not put it back (reload.go, IsValueSet).
+    assert _needs(_changed(DAEMON_JSON, "labels", why="released")) == {"amber": ["restart"]}
+
+
+def test_a_daemon_that_does_not_run_needs_its_unit_alone() -> None:
+    changed = (_changed(UNIT, "Service.ExecStart"), _changed(DAEMON_JSON, "icc"))
+    assert _needs(*changed, started_at=None, version=None) == {"amber": ["daemon_reload"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "second", "reloaded_at", "need"),
+    [
+        ("labels", 400, None, None),
+        ("labels", 600, None, "reload"),
+        ("labels", 600, 700.0, None),
+        ("icc", 600, 700.0, "restart"),
+        ("icc", 400, None, None),
+        ("icc", 1600, None, None),  # the clock went wrong: a restart would never be later
+    ],
+)
+def test_what_an_earlier_run_wrote_comes_into_force_too(
+    name: str, second: int, reloaded_at: float | None, need: str | None
+) -> None:
+    found = _needs(_set_at(DAEMON_JSON, name, second), reloaded_at=reloaded_at)
+    assert found == ({} if need is None else {"amber": [need]})
 
 
 def _proof(reason: str | None, *, tried: bool = True) -> dict[str, Any]:

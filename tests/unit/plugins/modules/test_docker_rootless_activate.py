@@ -105,6 +105,7 @@ class DaemonHost(FakeSystem):
         self.asked: list[tuple[int | None, tuple[str, ...]]] = []
         self.containers: list[str] = []
         self.silent = False
+        self.reloaded = ""
 
     def stat(self, path: str, *, follow: bool = True) -> FileFacts:
         if path == f"/run/user/{AMBER}/bus" and self.bus:
@@ -126,7 +127,8 @@ class DaemonHost(FakeSystem):
             return self.failing[verb]
         if verb == "show":
             state = "enabled" if self.enabled else "disabled"
-            return Completed(words, 0, f"UnitFileState={state}\nNeedDaemonReload=no\n", "")
+            reloaded = f"ExecReload={self.reloaded}\n"
+            return Completed(words, 0, f"UnitFileState={state}\nNeedDaemonReload=no\n{reloaded}", "")
         self.enabled = {"enable": True, "disable": False}.get(verb, self.enabled)
         if verb in ("start", "restart"):
             self.start()
@@ -176,7 +178,7 @@ class Module:
             "users": ["amber"],
             "state": "present",
             "allow": "restart",
-            "changed": [],
+            "needs": {},
             "rootful": "left_alone",
             "assumed": [],
             "checkpoint": None,
@@ -190,9 +192,9 @@ def _run(host: DaemonHost, **options: Any) -> dict[str, Any]:
 
 
 def test_check_mode_predicts_and_the_real_run_does_it_and_then_nothing(host: DaemonHost) -> None:
-    predicted = _run(host, check_mode=True, changed=["amber"])
+    predicted = _run(host, check_mode=True, needs={"amber": ["daemon_reload"]})
     assert host.verbs() == []
-    done = _run(host, changed=["amber"])
+    done = _run(host, needs={"amber": ["daemon_reload"]})
     assert predicted["steps"] == done["steps"] == ["daemon reload amber", "enable amber", "start amber"]
     assert host.verbs() == ["daemon-reload", "enable", "reset-failed", "start"]
     assert done["users"]["amber"]["running"] is True
@@ -210,10 +212,10 @@ def test_every_command_is_the_user_s_own_manager_s(host: DaemonHost) -> None:
 def test_running_containers_are_named_and_stay(host: DaemonHost) -> None:
     host.start()
     host.enabled, host.containers = True, ["web", "db"]
-    kept = _run(host, changed=["amber"])
+    kept = _run(host, needs={"amber": ["restart"]})
     assert "restart" not in host.verbs()
     assert "db, web" in kept["pending"]["amber"]
-    ended = _run(host, changed=["amber"], allow="stop_containers")
+    ended = _run(host, needs={"amber": ["restart"]}, allow="stop_containers")
     assert ended["pending"] == {}
     assert "restart" in host.verbs()
 
@@ -238,18 +240,32 @@ def test_absent_leaves_a_unit_that_it_cannot_disable(
     assert outcome["withheld"] == ["amber"]
 
 
-@pytest.mark.parametrize(("written", "restarts"), [(400.0, False), (600.0, True), (4e9, False)])
-def test_a_daemon_older_than_its_files_is_restarted_and_a_time_to_come_is_none(
-    host: DaemonHost, monkeypatch: pytest.MonkeyPatch, written: float, *, restarts: bool
+def test_a_reload_ends_no_container_and_is_waited_for(
+    host: DaemonHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = Path(host.accounts[AMBER].pw_dir) / ".config/docker/daemon.json"
-    file.parent.mkdir(parents=True)
-    file.write_text("{}")
-    os.utime(file, (written, written))
-    monkeypatch.setattr(_docker_rootless_port, "look_as", _look_at)
+    host.start()
+    host.enabled, host.containers = True, ["web"]
+    asked: list[tuple[str, int]] = []
+
+    def told(_system: Any, socket: str, *, uid: int, since: float, seconds: float) -> bool:
+        assert since > 0 and seconds > 0
+        asked.append((socket, uid))
+        return len(asked) == 1
+
+    monkeypatch.setattr(_docker_rootless_port, "await_reload", told)
+    needs = {"amber": ["reload"]}
+    assert _run(host, needs=needs, allow="nothing")["steps"] == ["reload amber"]
+    assert host.verbs() == ["reload"]
+    assert asked == [(f"/run/user/{AMBER}/docker.sock", AMBER)]
+    with pytest.raises(DockerRootlessError, match="reload amber: the daemon did not take its file over"):
+        _run(host, needs=needs)
+
+
+def test_when_a_daemon_began_and_was_reloaded_is_told(host: DaemonHost) -> None:
     host.start(ticks=500)
-    host.enabled = True
-    assert ("restart amber" in _run(host, check_mode=True)["steps"]) is restarts
+    host.reloaded = "{ path=/bin/kill ; start_time=[Mon 2026-11-30 09:00:01 UTC] ; stop_time=[n/a] }"
+    facts = _run(host, check_mode=True)["users"]["amber"]
+    assert (facts["started_at"], facts["reloaded_at"]) == (500.0, 1796029201.0)
 
 
 def _look_at(_uid: int, _gid: int, path: str, look: Any, _limit: int) -> bytes | None:
@@ -270,6 +286,7 @@ def test_the_host_s_programs_are_found_where_debian_has_them(host: DaemonHost) -
         "dockerd": "/usr/bin/dockerd",
         "script": SCRIPT,
         "version": "26.1.5",
+        "now": host.now(),
     }
 
 
@@ -315,7 +332,7 @@ def test_a_user_who_lacks_something_is_pending(host: DaemonHost, lack: Any, reas
 
 def test_what_an_earlier_role_would_have_given_is_assumed_in_a_prediction_alone(host: DaemonHost) -> None:
     host.bus = False
-    predicted = _run(host, check_mode=True, assumed=["amber"], changed=["amber"])
+    predicted = _run(host, check_mode=True, assumed=["amber"], needs={"amber": ["daemon_reload"]})
     assert predicted["steps"] == ["daemon reload amber", "enable amber", "start amber"]
     assert predicted["withheld"] == []
     assert _run(host, assumed=["amber"])["withheld"] == ["amber"]
