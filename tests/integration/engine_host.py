@@ -15,7 +15,10 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_activat
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import WrittenKey
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_health import engine_health
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_restore import restore_engine
-from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import DockerService
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import (
+    DockerService,
+    DockerServiceError,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_userns_preflight import (
     userns_preflight,
 )
@@ -93,16 +96,26 @@ def fresh(content: bytes | None = None, *, auto_remove: bool = False) -> None:
         run("job", auto_remove=True)
 
 
-def run(name: str, *, auto_remove: bool = False) -> None:
-    options = {"AutoRemove": auto_remove, "NetworkMode": "bridge"}
+def run(name: str, *, auto_remove: bool = False, port: int | None = None) -> None:
+    """Start a container; with `port`, one that publishes its port 80 there, on loopback."""
+    options: dict[str, Any] = {"AutoRemove": auto_remove, "NetworkMode": "bridge"}
+    if port is not None:
+        options["PortBindings"] = {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}
     document: dict[str, Any] = {
         "Image": IMAGE,
         "Cmd": ["/bin/busybox", "sleep", "1000000"],
         "HostConfig": options,
     }
     document["StopTimeout"] = 1
+    if port is not None:
+        document["ExposedPorts"] = {"80/tcp": {}}
     api("POST", f"/containers/create?name={name}", document)
     api("POST", f"/containers/{name}/start")
+
+
+def proxy_of(port: int) -> bool:
+    """Whether a process of the engine's relays this published port."""
+    return command("pgrep", "--full", f"docker-proxy .*-host-port {port} ", check=False) != ""
 
 
 def restart(name: str) -> None:
@@ -170,6 +183,15 @@ def restore(
         before=before or [],
         taken_at=taken_at,
     )
+
+
+def reload_is_refused() -> bool:
+    """Ask for a reload of the file as it is; whether the engine did not do it."""
+    try:
+        DockerService(system, socket=SOCKET, timeout=20).reload()
+    except DockerServiceError:
+        return True
+    return False
 
 
 def health(before: Mapping[str, list[int | None]], *, image: str | None = None) -> list[str]:

@@ -310,3 +310,48 @@ seen = [kept, docker_user(rule), restarted(), int(info("ServerVersion").split(".
         {"exists": False, "jumped_to": False, "rule": False},
         {"exists": anew, "jumped_to": anew, "rule": False},
     ]
+
+
+def test_a_key_that_takes_a_restart_comes_by_one_that_keeps_containers(host: Host) -> None:
+    seen = host("""
+fresh(b'{"live-restore": true}')
+run("old", port=8080)
+before, proxies = containers(), [proxy_of(8080)]
+activation = change({"live-restore": True, "userland-proxy": False}, ["userland-proxy"])
+kept = before == containers()
+run("new", port=8081)
+seen = [activation.steps, [effect.effect for effect in activation.effects], kept, [*proxies, proxy_of(8081)]]
+""")
+    assert seen == [["restart"], ["restart"], True, [True, False]]
+
+
+def test_a_value_that_is_in_force_already_costs_nothing(host: Host) -> None:
+    seen = host("""
+fresh(b'{"live-restore": true, "labels": ["a=1"]}')
+before = containers()
+key = WrittenKey("labels", None, in_force=info("Labels") == ["a=1"], differs=False)
+planned = decide(service.state(), [key], live_restore_wanted=True)
+service.reload()
+seen = [planned.steps, [effect.effect for effect in planned.effects], before == containers(), info("Labels")]
+""")
+    assert seen == [[], ["none"], True, ["a=1"]]
+
+
+def test_a_swarm_takes_no_live_restore_and_loses_containers_by_a_restart(host: Host) -> None:
+    seen = host("""
+fresh()
+command("docker", "swarm", "init", "--advertise-addr", "127.0.0.1")
+try:
+    planned = change({"userland-proxy": False}, ["userland-proxy"])
+    write_keys({"live-restore": True})
+    refused = [reload_is_refused(), info("LiveRestoreEnabled")]
+    write(None)
+    service.restart(); service.await_answer()
+    seen = [planned.steps, planned.pending["userland-proxy"], refused, sorted(containers())]
+finally:
+    command("docker", "swarm", "leave", "--force")
+""")
+    assert seen[0] == []
+    assert "swarm" in seen[1]
+    assert "web" in seen[1]
+    assert seen[2:] == [[True, False], []]
