@@ -20,13 +20,12 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     octal_mode,
     printable,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._id_programs import ID_PROGRAMS, rights_of
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_session import SubidFiles
 from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_collisions import find_collisions
-from ansible_collections.bulkhead.hardening.plugins.module_utils._sysctl_files import (
-    SYSCTL_DIRECTORIES,
-    winners,
-)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._sysctl_files import winners
+from ansible_collections.bulkhead.hardening.plugins.module_utils._sysctl_port import read_sysctl_files
 
 __all__ = ["ROOTLESS_SYSCTLS", "collect_rootless_host"]
 
@@ -57,7 +56,7 @@ def collect_rootless_host(system: System, subid_files: Any) -> dict[str, Any]:
     sysctls = attempt(lambda: _sysctls(system))
     known = isinstance(subid_files, SubidFiles)
     return {
-        "id_programs": [_id_program(system, name) for name in ("newuidmap", "newgidmap")],
+        "id_programs": [_id_program(system, name) for name in ID_PROGRAMS],
         "sysctls": sysctls,
         "changed_at_boot": sysctls if is_unreadable(sysctls) else attempt(lambda: _changed(sysctls)),
         "cgroup_version": attempt(lambda: 2 if system.exists("/sys/fs/cgroup/cgroup.controllers") else 1),
@@ -81,19 +80,17 @@ def _id_program(system: System, name: str) -> dict[str, Any]:
         "path": path,
         "owner": printable(system.account_name(status.uid)),
         "mode": octal_mode(status.mode),
-        "rights": attempt(lambda: _rights(system, path, status)),
+        "rights": attempt(lambda: rights_of(system, name, path, status)),
     }
-
-
-def _rights(system: System, path: str, status: Any) -> str:
-    if status.mode & 0o4000 and status.uid == 0:
-        return "setuid"
-    return "capability" if system.extended_attribute(path, "security.capability") else "none"
 
 
 def _sysctls(system: System) -> dict[str, Any]:
     """Name -> `{value, boot_value, boot_file}`; None for one that this kernel does not have."""
-    decided = winners(_sysctl_files(system), ROOTLESS_SYSCTLS)
+    texts = read_sysctl_files(system)
+    unread = sorted(path for path, text in texts.items() if text is None)
+    if unread:
+        raise PortError(f"{', '.join(unread)}: cannot be read")
+    decided = winners(texts, ROOTLESS_SYSCTLS)
     found: dict[str, Any] = {}
     for name in ROOTLESS_SYSCTLS:
         value = attempt(partial(_value, system, name))
@@ -123,32 +120,6 @@ def _changed(sysctls: Mapping[str, Any]) -> list[str]:
         if sysctl["boot_value"] != sysctl["value"]:
             changed.append(name)
     return changed
-
-
-def _sysctl_files(system: System) -> dict[str, Optional[str]]:
-    texts: dict[str, Optional[str]] = {}
-    for directory in SYSCTL_DIRECTORIES:
-        if directory == "/lib/sysctl.d" and _is_link(system, "/lib"):
-            continue
-        for name in system.names_in(directory):
-            if name.endswith(".conf"):
-                path = f"{directory}/{name}"
-                try:
-                    texts[path] = system.read_text(path)
-                except NotThere:
-                    texts[path] = ""
-                except PortError:
-                    if system.stat(path).type == "file":
-                        raise
-                    texts[path] = ""  # a link to /dev/null hides the files of its name
-    return texts
-
-
-def _is_link(system: System, path: str) -> bool:
-    try:
-        return system.stat(path, follow=False).type == "link"
-    except NotThere:
-        return False
 
 
 def _value(system: System, name: str) -> Optional[str]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
-import struct
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import printable
+from ansible_collections.bulkhead.hardening.plugins.module_utils._id_programs import ID_PROGRAMS, rights_of
 from ansible_collections.bulkhead.hardening.plugins.module_utils._mounts import (
     Mount,
     mount_of,
@@ -29,7 +29,6 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_appar
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_model import (
     DROP_IN,
-    ID_PROGRAMS,
     PING_GROUP_RANGE,
     RESTART_UNIT,
     UNCHANGED,
@@ -50,7 +49,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_sessi
     read_subid_files,
     session_facts,
 )
-from ansible_collections.bulkhead.hardening.plugins.module_utils._sysctl_files import SYSCTL_DIRECTORIES
+from ansible_collections.bulkhead.hardening.plugins.module_utils._sysctl_port import read_sysctl_files
 from ansible_collections.bulkhead.hardening.plugins.module_utils._systemd_unit import (
     parse_properties,
     split_words,
@@ -76,7 +75,6 @@ _NO_OVERLAY = frozenset(
     ("nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "fuse.sshfs", "fuse.glusterfs", "vfat", "exfat")
     + ("msdos", "ntfs", "ntfs3", "ecryptfs")
 )
-_CAPABILITY_BITS = {"newuidmap": 7, "newgidmap": 6}  # CAP_SETUID and CAP_SETGID of capability.h
 
 
 def look(system: System, wanted: Wanted) -> tuple[HostFacts, list[UserFacts]]:
@@ -95,7 +93,7 @@ def look(system: System, wanted: Wanted) -> tuple[HostFacts, list[UserFacts]]:
         controllers=_controllers(system),
         id_programs=_id_programs(system, mounts),
         bus_unit=any(system.exists(f"{place}/dbus.socket") for place in _USER_UNITS),
-        sysctl_files=_sysctl_files(system),
+        sysctl_files=read_sysctl_files(system),
         sysctls={name: kernel_value(system, f"/proc/sys/{name.replace('.', '/')}") for name in _SYSCTLS},
         apparmor=look_at_apparmor(system, wanted),
     )
@@ -222,34 +220,13 @@ def _lacks_rights(system: System, name: str, path: str, mounts: Sequence[Mount])
     mount = mount_of(mounts, path)
     if mount is not None and "nosuid" in mount.options:
         return f"{path} lies on {mount.mountpoint}, which is mounted nosuid, so that it has no rights"
-    facts = system.stat(path)
-    if facts.uid == 0 and facts.mode & 0o4000:
+    if rights_of(system, name, path, system.stat(path)) != "none":
         return ""
-    capability = system.extended_attribute(path, "security.capability") or b""
-    # struct vfs_cap_data of capability.h: magic, then pairs of permitted and inheritable.
-    permitted = struct.unpack_from("<I", capability, 4)[0] if len(capability) >= 8 else 0
-    if permitted & 1 << _CAPABILITY_BITS[name]:
-        return ""
-    right = "cap_setuid" if name == "newuidmap" else "cap_setgid"
+    right = ID_PROGRAMS[name][0]
     return (
         f"{path} is neither setuid root nor has it {right}, so that it maps no ids. Reinstall its package, "
         f"or setcap {right}=ep {path}"
     )
-
-
-def _sysctl_files(system: System) -> dict[str, Optional[str]]:
-    """Every file that systemd-sysctl may read, and its text; a link to nothing or to /dev/null is empty."""
-    files: dict[str, Optional[str]] = {}
-    for directory in SYSCTL_DIRECTORIES:
-        for name in system.names_in(directory):
-            path = f"{directory}/{name}"
-            try:
-                files[path] = system.read_text(path) if system.stat(path).type == "file" else ""
-            except NotThere:
-                files[path] = ""
-            except PortError:
-                files[path] = None
-    return files
 
 
 def _offers_restart_unit(system: System) -> Optional[bool]:

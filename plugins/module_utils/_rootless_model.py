@@ -15,7 +15,6 @@ __all__ = [
     "CONTROLLERS",
     "DROP_IN",
     "HOST",
-    "ID_PROGRAMS",
     "PING_GROUP_RANGE",
     "RESTART_UNIT",
     "SYSCTL_FILE",
@@ -39,7 +38,6 @@ UNCHANGED = "Nothing was changed."
 DROP_IN = "/etc/systemd/system/user@.service.d/zz-bulkhead.conf"
 SYSCTL_FILE = "/etc/sysctl.d/zz-bulkhead-rootless.conf"
 CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
-ID_PROGRAMS = ("newuidmap", "newgidmap")
 RESTART_UNIT = "podman-restart.service"
 
 USER_NAMESPACES = "user.max_user_namespaces"

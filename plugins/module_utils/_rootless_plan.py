@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
+from ansible_collections.bulkhead.hardening.plugins.module_utils._id_programs import ID_PROGRAMS
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_apparmor import decide_apparmor
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_model import (
     DROP_IN,
     HOST,
-    ID_PROGRAMS,
     PING_GROUP_RANGE,
     SYSCTL_FILE,
     UNCHANGED,

@@ -179,12 +179,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._id_programs import ID_PROGRAMS
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_act import apply
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_look import look
 from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_model import (
     CONTROLLERS,
-    ID_PROGRAMS,
     UNCHANGED,
     HostFacts,
     RootlessError,
