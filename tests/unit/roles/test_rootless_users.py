@@ -102,9 +102,10 @@ def test_a_converged_run_makes_three_remote_calls() -> None:
     assert len(modules) == 4
     allocate = ROLE.yaml("tasks/configure.yml")[0]
     assert "bulkhead.hardening.subid" in allocate
-    for change in (False, True):
-        found = {"subids": {"changed": change}}
-        assert rendered(f"{{{{ {allocate['when']} }}}}", __rootless_users_found=found) is change
+    for added, migrated in (([], []), (["x"], []), ([], ["amber"])):
+        found = {"subids": {"added": added, "migrated": migrated}}
+        done = rendered(f"{{{{ {allocate['when']} }}}}", __rootless_users_found=found)
+        assert done is bool(added or migrated)
     [activate] = ROLE.yaml("tasks/activate.yml")
     variables: dict[str, Any] = {
         "__rootless_users_found": {"steps": []},
