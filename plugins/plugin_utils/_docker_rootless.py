@@ -271,6 +271,8 @@ def _unit(host: Mapping[str, Any]) -> dict[str, Any]:
         "Service": {
             "Environment": f"PATH={path}",
             "ExecStart": host["script"],
+            # rootlesskit hands the signal on to the daemon (since 0.9.2).
+            "ExecReload": "/bin/kill -s HUP $MAINPID",
             "TimeoutSec": "0",
             "RestartSec": "2",
             "Restart": "always",

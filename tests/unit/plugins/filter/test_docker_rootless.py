@@ -58,6 +58,7 @@ def test_the_files_are_those_of_every_user_who_is_not_withheld() -> None:
 def test_the_unit_finds_the_script_where_debian_has_it() -> None:
     service = _files()[UNIT]["keys"]["Service"]
     assert service["ExecStart"] == SCRIPT
+    assert service["ExecReload"] == "/bin/kill -s HUP $MAINPID"
     assert service["Environment"].startswith("PATH=/usr/share/docker.io/contrib:")
     assert (service["Type"], service["NotifyAccess"], service["Delegate"]) == ("notify", "all", "yes")
     elsewhere = _files(_found(script="/usr/bin/dockerd-rootless.sh"))[UNIT]["keys"]["Service"]
