@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from demo.__main__ import KEPT
+from integration.conftest import Demo
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BUILD = CHECKOUT / "build" / "demo"
@@ -35,11 +34,8 @@ def mended(before: Results, after: Results) -> set[str]:
     return {key[0] for key, result in after.items() if result == "pass" and before.get(key) == "fail"}
 
 
-@pytest.mark.usefixtures("beside_the_demo")
-def test_the_demo() -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "demo"], cwd=CHECKOUT, capture_output=True, text=True, check=False
-    )
+def test_the_demo(demo: Demo) -> None:
+    ended = demo.result()
     assert ended.returncode == 0, (ended.stdout + ended.stderr)[-6000:]
     before, after = (json.loads((BUILD / name).read_text()) for name in ("before.json", "after.json"))
 

@@ -21,7 +21,8 @@ from lab.laboratory import Laboratory, Wanted
 from lab.platforms import recipe_for
 from lab.progress import Progress
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+# The first one may have to build the image.
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGE = "ansible_collections/bulkhead/hardening/plugins/module_utils"

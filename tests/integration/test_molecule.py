@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from integration.conftest import LOGS, ROOT, SECONDS_FOR_EVERY_FAULT, Scenarios
+from integration.conftest import LOGS, ROOT, SECONDS_FOR_EVERY_FAULT, run_scenario
 
 # With --all-platforms only. The demo has a sample of rootless users and of Podman's policy.
 # release repeats the way of the scenario default before it moves data and gives every key back.
@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(SECONDS_FOR_EVERY_FAULT + 300
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_scenario(scenario: str, scenarios: Scenarios) -> None:
-    status = scenarios.start(scenario).result()
+def test_scenario(scenario: str, pytestconfig: pytest.Config) -> None:
+    status = run_scenario(scenario, everything=pytestconfig.getoption("--all-platforms"))
     log = LOGS / f"{scenario}.log"
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     failed = [number for number, line in enumerate(lines) if re.search(r"\b(fatal|failed): \[", line)]
