@@ -21,6 +21,12 @@ options:
     type: list
     elements: str
     default: []
+  sigstore:
+    description:
+      - Whether to find out if this host's Podman verifies sigstore signatures, by a made-up image that no
+        policy lets in. The Podman of Debian 12 is built without, and refuses every image that has one.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: It changes nothing.
@@ -55,6 +61,10 @@ trust:
     versions:
       description: The releases of C(podman) and C(skopeo), null where one is not installed.
       type: dict
+    lack_of_sigstore:
+      description:
+        - Why no sigstore signature is verified here, as Podman says, or null. It is null without O(sigstore).
+      type: str
     accounts:
       description:
         - Objects of C(user), C(uid), C(own_policy_path), C(own_policy) (whether it is there) and C(images) (a
@@ -69,9 +79,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._image_trust_look import look_at_trust
+from ansible_collections.bulkhead.hardening.plugins.module_utils._image_trust_trial import lack_of_sigstore
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
 
-ARGUMENT_SPEC: dict[str, Any] = {"users": {"type": "list", "elements": "str", "default": []}}
+ARGUMENT_SPEC: dict[str, Any] = {
+    "users": {"type": "list", "elements": "str", "default": []},
+    "sigstore": {"type": "bool", "default": False},
+}
 
 
 def main() -> None:
@@ -79,6 +93,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         trust = look_at_trust(System(), module.params["users"])
+        trust["lack_of_sigstore"] = lack_of_sigstore(System()) if module.params["sigstore"] else None
     except BulkheadError as error:
         module.fail_json(msg=f"{error}. Nothing was changed.")
     module.exit_json(changed=False, trust=trust)

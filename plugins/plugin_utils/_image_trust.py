@@ -112,6 +112,7 @@ class _Draft:
         self._base = base
         podman = facts["versions"].get("podman")
         self._version = parse_version(podman)[:2] if podman else None
+        self._lack_of_sigstore = facts.get("lack_of_sigstore")
         self._text: str | None = facts["policy"]
         self._lookups = Lookups.of(facts["registries_d"], old_names=self._is_before(_SIGSTORE_SINCE))
 
@@ -212,6 +213,11 @@ class _Draft:
             return {"type": "signedBy", **data, **identity}
         if self._is_before(_SIGSTORE_SINCE):
             raise ImageTrustError("found signed_by_sigstore, which Podman knows from 4.2 on")
+        if self._lack_of_sigstore:
+            raise ImageTrustError(
+                "found signed_by_sigstore, and this host's Podman verifies no such signature, so that every "
+                f"pull would be refused ({self._lack_of_sigstore})"
+            )
         texts = sigstore_key_data(keys, self._base)
         if len(texts) == 1:
             return {"type": "sigstoreSigned", "keyData": texts[0], **identity}

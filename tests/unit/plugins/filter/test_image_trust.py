@@ -176,6 +176,8 @@ def test_what_a_release_cannot_do_is_named(keys: str) -> None:
     assert "before Podman 5.4 is one" in _error(
         _facts(versions={"podman": "4.3.1"}), scopes=[scope], base=keys
     )
+    lacking = _facts(versions={"podman": "4.3.1"}, lack_of_sigstore="sigstore disabled")
+    assert "every pull would be refused (sigstore disabled)" in _error(lacking, scopes=[scope], base=keys)
     assert "from 4.2 on" in _error(_facts(versions={"podman": "4.1.0"}), scopes=[scope], base=keys)
 
 
