@@ -60,6 +60,11 @@ sig_two="--sign-by-sigstore-private-key keys/two.key --sign-passphrase-file pass
 
 # shellcheck disable=SC2086 # options and their values
 {
+  # The Skopeo of Debian 12 makes no sigstore signature: there the images are without.
+  if ! push first sig/trial:1 $sig_one 2>sigstore.log; then
+    grep --quiet 'sigstore disabled' sigstore.log
+    sig_one='' sig_two=''
+  fi
   push first gpg/app:signed $gpg_one
   push second gpg/app:unsigned
   push first gpg/other-key:signed $gpg_two
