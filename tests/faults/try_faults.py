@@ -222,6 +222,27 @@ def test_a_power_cut_during_the_apply(laboratory: Laboratory, machine: Machine, 
     assert after.docker.keys() == before.docker.keys()
 
 
+def test_a_power_cut_before_the_next_run(
+    laboratory: Laboratory, machine: Machine, operator: Operator
+) -> None:
+    before = look(machine)
+    cut_power_during(laboratory, machine, operator, "harden", {"docker_engine_profile": "strict"})
+    running = look(machine)
+    # The next run restores, and goes on: nobody has to say a word about the accident.
+    ended = operator.harden()
+    assert ended.status == 0, ended.output[-4000:]
+    hardened = look(machine)
+    assert hardened.engine["live_restore"]
+    assert hardened.engine["no_new_privileges"] == "1"
+    assert hardened.docker["always"] == running.docker["always"]
+    ended = operator.roll_back()
+    assert ended.status == 0, ended.output[-4000:]
+    after = look(machine)
+    assert after.files == before.files
+    assert after.engine == before.engine
+    assert after.docker.keys() == before.docker.keys()
+
+
 def test_a_power_cut_during_the_rollback(
     laboratory: Laboratory, machine: Machine, operator: Operator
 ) -> None:
