@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_capture import capture, known
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_engine import (
+    DOCKER_UNIT,
     docker_socket,
     docker_there,
 )
@@ -65,10 +66,9 @@ def commit_checkpoint(
     :raises CheckpointError: there is none any more (the dead man's switch fired), or the host is not healthy
     """
     checkpoint = _own(transaction, name)
-    problems: list[str] = []
-    probed = False
-    if not (engine_may_stop and _is_disabled(transaction)):
-        problems, probed = _health(transaction, checkpoint, may_stop, probe_image)
+    problems, probed = _health(
+        transaction, checkpoint, may_stop, probe_image, engine_may_stop=engine_may_stop
+    )
     if problems:
         raise CheckpointError(f"The health check failed: {'; '.join(problems)}")
     record_pending(transaction.state_directory, pending or {}, transaction.time())
@@ -93,18 +93,20 @@ def commit_checkpoint(
 
 def prune(transaction: Transaction, keep: int) -> dict[str, Any]:
     """Remove all but the newest `keep` checkpoints (0: none at all); the baseline and what is open stay."""
-    store = transaction.store
     old = _old(transaction, keep)
     for checkpoint in old:
         if checkpoint.status == "committed" and checkpoint.after is not None:
             _keep_in_baseline(transaction, checkpoint, checkpoint.after)
-        store.remove(checkpoint.id)
-    return {"changed": bool(old), "pruned": [checkpoint.id for checkpoint in old]}
+        transaction.store.remove(checkpoint.id)
+    return _pruned(old)
 
 
 def prunable(transaction: Transaction, keep: int) -> dict[str, Any]:
     """What `prune` would remove."""
-    old = _old(transaction, keep)
+    return _pruned(_old(transaction, keep))
+
+
+def _pruned(old: Sequence[Checkpoint]) -> dict[str, Any]:
     return {"changed": bool(old), "pruned": [checkpoint.id for checkpoint in old]}
 
 
@@ -174,12 +176,19 @@ def _own(transaction: Transaction, name: Optional[str]) -> Checkpoint:
 
 
 def _health(
-    transaction: Transaction, checkpoint: Checkpoint, may_stop: Collection[str], probe_image: Optional[str]
+    transaction: Transaction,
+    checkpoint: Checkpoint,
+    may_stop: Collection[str],
+    probe_image: Optional[str],
+    *,
+    engine_may_stop: bool,
 ) -> tuple[list[str], bool]:
     """What is wrong with the engines that ran before or came since, and whether a probe was started."""
     if "docker" not in checkpoint.managed.engines or not docker_there(transaction.system):
         return [], False
     if not checkpoint.engine_ran and checkpoint.containers == () and _was_there(checkpoint):
+        return [], False
+    if engine_may_stop and _is_disabled(transaction):
         return [], False
     before = [
         {**container, "expected": "any" if container["name"] in may_stop else "running"}
@@ -199,13 +208,13 @@ def _health(
 
 
 def _is_disabled(transaction: Transaction) -> bool:
-    unit = read_units(transaction.system, ["docker.service"])["docker.service"]
+    unit = read_units(transaction.system, [DOCKER_UNIT])[DOCKER_UNIT]
     return unit.enabled == "disabled" and unit.active == "inactive"
 
 
 def _was_there(checkpoint: Checkpoint) -> bool:
     """Whether the engine's unit was known before: an engine that was stopped then need not run now."""
-    unit = checkpoint.before.units.get("docker.service")
+    unit = checkpoint.before.units.get(DOCKER_UNIT)
     return unit is not None and unit.enabled != ""
 
 

@@ -24,6 +24,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootles
     end_of_containers,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service import (
+    UNIT,
     DockerService,
     DockerServiceError,
 )
@@ -46,9 +47,8 @@ __all__ = [
     "look_at_rootful",
 ]
 
-SERVICE = "docker.service"
 # The socket too: it would start the service when somebody connects (systemd.socket(5)).
-UNITS = ("docker.socket", SERVICE)
+UNITS = ("docker.socket", UNIT)
 ROOTFUL = ("left_alone", "disabled")
 _ANSWER_SECONDS = 60.0
 # How the units were before this role disabled them.
@@ -93,7 +93,7 @@ def look_at_rootful(system: System) -> RootfulEngine:
     found = read_units(system, UNITS)
     units = {name: state for name, state in found.items() if state.enabled}
     before = _recorded()
-    if SERVICE not in units or units[SERVICE].active != "active":
+    if UNIT not in units or units[UNIT].active != "active":
         return RootfulEngine(units, before=before)
     try:
         state = _service(system).state()
@@ -150,7 +150,7 @@ def decide_rootful(
     reason = ""
     if engine.swarm:
         reason = "it is part of a swarm; docker swarm leave takes it out"
-    elif engine.units.get(SERVICE, UnitState("", "")).active == "active":
+    elif engine.units.get(UNIT, UnitState("", "")).active == "active":
         names = sorted(printable(container.name) for container in engine.containers)
         reason = end_of_containers(names, engine.silence, allow)
     if reason:

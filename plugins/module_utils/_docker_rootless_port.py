@@ -23,6 +23,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootles
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_records import container_name
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import printable
+from ansible_collections.bulkhead.hardening.plugins.module_utils._id_programs import ID_PROGRAMS
 from ansible_collections.bulkhead.hardening.plugins.module_utils._named_accounts import named_accounts
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     Completed,
@@ -91,7 +92,7 @@ def look_at_host(system: System) -> Host:
     script = system.find_program(_SCRIPT) or ""
     if not script and system.exists(f"{_CONTRIB}/{_SCRIPT}"):
         script = f"{_CONTRIB}/{_SCRIPT}"
-    wanted = {name: bool(system.find_program(name)) for name in ("rootlesskit", "newuidmap", "newgidmap")}
+    wanted = {name: bool(system.find_program(name)) for name in ("rootlesskit", *ID_PROGRAMS)}
     there = {"dockerd": bool(dockerd), _SCRIPT: bool(script), **wanted}
     missing = [name for name, found in there.items() if not found]
     if not any(system.find_program(name) for name in _NETWORKS):
