@@ -56,7 +56,14 @@ def status_of_new_container(host: Host, user: str) -> dict[str, str]:
         status = host.check_output(command)
     else:
         status = as_user(host, user, command)
-    return dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    return status_facts(status)
+
+
+def status_facts(text: str) -> dict[str, str]:
+    """/proc/PID/status by its names."""
+    return {
+        name: value.strip() for name, _colon, value in (line.partition(":\t") for line in text.splitlines())
+    }
 
 
 def _limits(host: Host, user: str, options: str, *files: str) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from rootless import IMAGE, USERS, as_user, uid_of
+from rootless import IMAGE, USERS, as_user, status_facts, uid_of
 from testinfra.host import Host
 
 COMMAND = f"{IMAGE} /bin/busybox cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max"
@@ -42,8 +42,8 @@ def test_limits_and_the_profile_are_in_force_in_a_container(host: Host, user: st
     limits = docker(host, user, f"{options} {COMMAND}").splitlines()
     assert limits == ["50000 100000", str(64 * 1024 * 1024), "32"]
     status = docker(host, user, f"run --rm --network none {IMAGE} /bin/busybox cat /proc/self/status")
-    facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    assert (facts["NoNewPrivs"].strip(), facts["Seccomp"].strip()) == ("1", "2")
+    facts = status_facts(status)
+    assert (facts["NoNewPrivs"], facts["Seccomp"]) == ("1", "2")
 
 
 def test_the_engine_of_root_is_left_alone(host: Host) -> None:
