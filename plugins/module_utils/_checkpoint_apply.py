@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +46,13 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_service
     DockerServiceError,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
-from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import UserFileError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
+    NOT_REMOVED,
+    UserFileError,
+    owner_of_path,
+    primary_group,
+    remove_directory_as,
+)
 
 __all__ = ["Applied", "apply", "changed_files", "engine_needed", "unit_changed"]
 
@@ -118,7 +122,7 @@ def apply(
     _set_kernel(system, wanted, applied)
     # A socket that systemd or the engine has made anew has their mode, not the one from before.
     _put_attributes(wanted, applied)
-    _remove_directories(wanted)
+    _remove_directories(wanted, applied)
     return applied
 
 
@@ -149,14 +153,19 @@ def _put_attributes(wanted: HostState, applied: Applied) -> None:
         applied.actions.append(f"{path}: mode {state.mode or 0:04o}, owner {state.uid}:{state.gid}")
 
 
-def _remove_directories(wanted: HostState) -> None:
+def _remove_directories(wanted: HostState, applied: Applied) -> None:
     """Directories that came with a file go with it, unless something else lies in them."""
     for path in sorted(wanted.absent_directories, reverse=True):
         try:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            uid = owner_of_path(path)
+            if uid is None:
                 os.rmdir(path)
+            else:
+                remove_directory_as(uid, primary_group(uid), path)
+        except UserFileError as error:
+            applied.left.append(str(error))
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+            if error.errno not in NOT_REMOVED:
                 raise CheckpointError(f"{path}: {os.strerror(error.errno or 0)}") from error
 
 

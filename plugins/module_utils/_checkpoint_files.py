@@ -33,6 +33,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._file_replaceme
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
     UserFileError,
     is_member,
+    missing_directories_as,
     owner_of_path,
     primary_group,
     read_file_as,
@@ -125,8 +126,12 @@ def capture_attributes(path: str) -> FileState:
 
 
 def missing_directories(path: str) -> list[str]:
-    """The directories above a path that are not there, the highest first; none that a user could make."""
-    if owner_of_path(path) is not None:
+    """The directories above a path that are not there, the highest first."""
+    uid = owner_of_path(path)
+    if uid is not None:
+        # What a user made of the way to it stops no run.
+        with contextlib.suppress(UserFileError):
+            return missing_directories_as(uid, primary_group(uid), path)
         return []
     missing: list[str] = []
     directory = os.path.split(path)[0]

@@ -15,7 +15,8 @@ Stored on the host as ``ledger.json``, readable by root only, because it holds v
 to the byte. ``replaces`` is there only while a value is being changed: what it was set to before. An entry
 with ``element`` owns that one element of the list at its key; ``"secret": true`` says that the value is shown
 to nobody. Schema 1.0 (collection 0.1) had neither of these, and JSON files only. A file has
-``directory_made`` where its directory came with it, or with a neighbour of it in the ledger.
+``directories_made``, a number, where its nearest directories came with it, or with a neighbour of it in the
+ledger.
 """
 
 from __future__ import annotations
@@ -88,14 +89,15 @@ class OwnedFile:
     """What is known of a file as a whole: whether we created it, and the checksum of what we wrote last.
 
     `next_sha256` is there only while the file is being written: the checksum of what it becomes.
-    `directory_made`: its directory was not there before us, and goes with it once it is empty.
+    `directories_made`: so many of the nearest directories above it were not there before us, and go with it
+    once they are empty.
     """
 
     created: bool
     sha256: str
     format: str = "json"
     next_sha256: Optional[str] = None
-    directory_made: bool = False
+    directories_made: int = 0
 
     def wrote(self, sha256: Optional[str]) -> bool:
         """Whether a content is what we wrote (also halfway through a change), so that nobody edited it."""
@@ -106,7 +108,7 @@ class OwnedFile:
         facts: dict[str, Any] = {"created": self.created, "sha256": self.sha256, "format": self.format}
         if self.next_sha256 is not None:
             facts["next_sha256"] = self.next_sha256
-        return {**facts, "directory_made": True} if self.directory_made else facts
+        return {**facts, "directories_made": self.directories_made} if self.directories_made else facts
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> OwnedFile:
@@ -116,7 +118,7 @@ class OwnedFile:
             sha256=str(facts["sha256"]),
             format=str(facts.get("format", "json")),
             next_sha256=facts.get("next_sha256"),
-            directory_made=facts.get("directory_made") is True,
+            directories_made=int(facts.get("directories_made", 0)),
         )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
 import stat
 import tempfile
@@ -38,11 +39,14 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store i
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._sensitive import without_credentials
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
+    NOT_REMOVED,
     UserFileError,
+    missing_directories_as,
     owner_of_path,
     primary_group,
     read_as,
     read_file_as,
+    remove_directory_as,
     write_as,
 )
 
@@ -52,8 +56,6 @@ SIZE_LIMIT = 1024 * 1024
 NEW_FILE_MODE = 0o644
 NEW_DIRECTORY_MODE = 0o755
 UNCHANGED = "Nothing was changed."
-# A directory that somebody put something into, mounted something on, replaced, or took away.
-_LEFT = (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR, errno.ENOENT)
 
 
 class OwnedFileError(BulkheadError):
@@ -193,11 +195,11 @@ def write_files(
     Raises `BulkheadError` with what was changed; in nearly every case nothing.
     """
     with store.lock(), contextlib.ExitStack() as cleanup:
-        missing = {_directory(new.path) for new in texts if new.text is not None and _makes_directory(new)}
+        made = {directory for new in texts if new.text is not None for directory in _missing(new.path)}
         prepared = [(new, cleanup.enter_context(_prepared(new, validator))) for new in texts]
         ledger = store.read()
-        missing |= {_directory(path) for path, facts in ledger.files.items() if facts.directory_made}
-        facts = {new.path: _facts(new, missing) for new in texts}
+        made |= {above for path, facts in ledger.files.items() for above in _made_with(path, facts)}
+        facts = {new.path: _facts(new, made) for new in texts}
         announced = ledger.announcing(entries, _announced(facts, ledger))
         if announced != ledger:
             store.write(announced)
@@ -225,7 +227,8 @@ def _reason(error: Exception) -> str:
 
 def _facts(new: NewText, made: set[str]) -> OwnedFile:
     sha256 = hashlib.sha256((new.text or "").encode("utf-8")).hexdigest()
-    return OwnedFile(new.created, sha256, new.format, directory_made=_directory(new.path) in made)
+    count = len(list(itertools.takewhile(made.__contains__, _directories(new.path))))
+    return OwnedFile(new.created, sha256, new.format, directories_made=count)
 
 
 def _announced(facts: Mapping[str, OwnedFile], ledger: Ledger) -> dict[str, OwnedFile]:
@@ -237,16 +240,23 @@ def _announced(facts: Mapping[str, OwnedFile], ledger: Ledger) -> dict[str, Owne
     }
 
 
-def _makes_directory(new: NewText) -> bool:
-    """Whether root is to make the file's directory; those of users stay theirs."""
-    return owner_of_path(new.path) is None and not os.path.isdir(_directory(resolve(new.path)))
+def _directories(path: str) -> Iterator[str]:
+    """The directories above a path, the nearest first."""
+    while path != "/":
+        path = _directory(path)
+        yield path
 
 
-def _is_of_root(path: str) -> bool:
-    try:
-        return owner_of_path(path) is None
-    except UserFileError:
-        return False  # others can put something in its place by now
+def _made_with(path: str, facts: OwnedFile) -> list[str]:
+    return list(itertools.islice(_directories(path), facts.directories_made))
+
+
+def _missing(path: str) -> list[str]:
+    """The directories that are to be made for a file: root makes one, a user all of their own."""
+    uid = owner_of_path(path)
+    if uid is not None:
+        return missing_directories_as(uid, primary_group(uid), path)
+    return [] if os.path.isdir(_directory(resolve(path))) else [_directory(path)]
 
 
 def _remove_directories(before: Ledger, after: Ledger) -> None:
@@ -254,14 +264,24 @@ def _remove_directories(before: Ledger, after: Ledger) -> None:
 
     A run that is killed before has the file in its ledger still, and the next one comes by here.
     """
-    gone = [path for path in before.files if path not in after.files and before.files[path].directory_made]
-    for directory in sorted({_directory(path) for path in gone if _is_of_root(path)}):
+    gone = [path for path in before.files if path not in after.files]
+    made = {(above, path) for path in gone for above in _made_with(path, before.files[path])}
+    for directory, path in sorted(made, reverse=True):
         try:
-            os.rmdir(directory)
-            sync_directory(_directory(directory))
+            _remove_directory(directory, owner_of_path(path))
+        except UserFileError:
+            continue  # others can put something in its place by now, or its user is gone
         except OSError as error:
-            if error.errno not in _LEFT:
+            if error.errno not in NOT_REMOVED:
                 raise OwnedFileError(f"{directory}: {_reason(error)} The files are written.") from error
+
+
+def _remove_directory(directory: str, uid: Optional[int]) -> None:
+    if uid is None:
+        os.rmdir(directory)
+        sync_directory(_directory(directory))
+    elif owner_of_path(directory) == uid:
+        remove_directory_as(uid, primary_group(uid), directory)
 
 
 @contextlib.contextmanager

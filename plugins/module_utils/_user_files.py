@@ -28,19 +28,24 @@ from typing import NoReturn, Optional
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 
 __all__ = [
+    "NOT_REMOVED",
     "UserFile",
     "UserFileError",
     "is_member",
     "look_as",
+    "missing_directories_as",
     "owner_of_path",
     "primary_group",
     "read_as",
     "read_file_as",
+    "remove_directory_as",
     "write_as",
 ]
 
 SECONDS = 10.0
 UNCHANGED = "Nothing was changed."
+# A directory that somebody put something into, mounted something on, replaced, or took away.
+NOT_REMOVED = (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR, errno.ENOENT)
 _LINK_LIMIT = 40
 _ANSWER_SLACK = 4096
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -183,6 +188,47 @@ def write_as(
     groups = [] if given is None else [given]
     if _as_user(uid, gid, path, act, limit=0, groups=groups) is None and content is not None:
         raise UserFileError(f"{path}: its directory is not there. {UNCHANGED}")
+
+
+def missing_directories_as(uid: int, gid: int, path: str) -> list[str]:
+    """The directories above a path that are not there, as the user sees it; the highest first.
+
+    :raises UserFileError: a link or something else than a directory is on the way, or no answer in 10 s
+    """
+    place = _place(path)
+    above = place.rest[:-1]
+
+    def act() -> bytes:
+        for there in range(len(above), 0, -1):
+            nearest = _Place(place.trusted, above[:there], uid)
+            with contextlib.suppress(FileNotFoundError), _parent(nearest) as parent:
+                os.stat(above[there - 1], dir_fd=parent, follow_symlinks=False)
+                return bytes([there])
+        return bytes([0])
+
+    answer = _as_user(uid, gid, path, act, limit=1) or b"\0"
+    names = path.split("/")
+    return ["/".join(names[:end]) for end in range(len(names) - len(above) + answer[0], len(names))]
+
+
+def remove_directory_as(uid: int, gid: int, path: str) -> None:
+    """Remove a directory as the user, unless something lies in it or it is none.
+
+    :raises UserFileError: the user may not, a link is on the way to it, or no answer in 10 s
+    """
+    place = _place(path)
+
+    def act() -> bytes:
+        with _parent(place) as parent:
+            try:
+                os.rmdir(place.rest[-1], dir_fd=parent)
+                _sync(parent)
+            except OSError as error:
+                if error.errno not in NOT_REMOVED:
+                    raise
+        return b""
+
+    _as_user(uid, gid, path, act, limit=0)
 
 
 def _place(path: str) -> _Place:

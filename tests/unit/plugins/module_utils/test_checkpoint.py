@@ -588,6 +588,27 @@ def test_a_user_s_file_is_put_back_as_that_user(host: CheckpointHost, own: Path)
     assert (own.read_text(), status.st_uid, stat.S_ISREG(status.st_mode)) == ("theirs", NOBODY, True)
 
 
+def test_directories_that_a_run_made_for_a_user_go_with_the_file(host: CheckpointHost, own: Path) -> None:
+    policy = own.parent / ".config" / "containers" / "policy.json"
+    host.names.append(str(policy))
+    identifier = host.open()["id"]
+    _user_files.write_as(NOBODY, NOBODY, str(policy), b"{}", 0o644, make_parents=True)
+    host.restore(identifier)
+    assert [path.name for path in own.parent.iterdir()] == ["containers.conf"]
+
+
+def test_no_directory_behind_a_user_s_link_goes(host: CheckpointHost, own: Path, reachable: Path) -> None:
+    policy = own.parent / ".config" / "containers" / "policy.json"
+    host.names.append(str(policy))
+    identifier = host.open()["id"]
+    (reachable / "roots" / "containers").mkdir(parents=True)
+    os.chown(reachable / "roots", NOBODY, NOBODY)
+    (own.parent / ".config").symlink_to(reachable / "roots")
+    host.restore(identifier)
+    assert (reachable / "roots" / "containers").is_dir()
+    assert (own.parent / ".config").is_symlink()
+
+
 @pytest.mark.parametrize(("groups", "gid"), [([4], 4), ([], NOBODY)])
 def test_a_user_s_file_has_its_group_again_where_the_user_may_give_it(
     host: CheckpointHost, own: Path, monkeypatch: pytest.MonkeyPatch, groups: list[int], gid: int

@@ -133,7 +133,7 @@ def dropin(store: LedgerStore, tmp_path: Path) -> Path:
     """A file whose directory was made for it, and which another was then put beside."""
     path = tmp_path / "docker.service.d" / "50-limits.conf"
     _write(store, _new(path, "new", created=True))
-    assert store.read().files[str(path)].directory_made
+    assert store.read().files[str(path)].directories_made == 1
     return path
 
 
@@ -161,7 +161,7 @@ def test_it_goes_with_the_last_of_our_files(store: LedgerStore, dropin: Path, fi
 def test_a_directory_that_was_there_stays_when_it_is_empty(store: LedgerStore, target: Path) -> None:
     target.unlink()
     _write(store, _new(target, "new", created=True))
-    assert not store.read().files[str(target)].directory_made
+    assert not store.read().files[str(target)].directories_made
     _release(store, target)
     assert list(target.parent.iterdir()) == []
 
@@ -240,11 +240,11 @@ def test_a_ledger_from_before_knows_of_no_directory(version: str) -> None:
     document = {"schema_version": version, "files": {"/etc/x.d/y": facts}, "keys": []}
     ledger = Ledger.parse(json.dumps(document))
     assert ledger.files == {"/etc/x.d/y": OwnedFile(True, "0")}
-    assert "directory_made" not in ledger.render()
+    assert "directories_made" not in ledger.render()
 
 
 def test_the_ledger_remembers_a_directory() -> None:
-    ledger = Ledger(files={"/etc/x.d/y": OwnedFile(True, "0", directory_made=True)})
+    ledger = Ledger(files={"/etc/x.d/y": OwnedFile(True, "0", directories_made=2)})
     assert Ledger.parse(ledger.render()) == ledger
 
 
@@ -493,6 +493,32 @@ class TestUserFile:
         assert not theirs.exists()
         _write(store, _new(theirs, "again", created=True))
         assert theirs.stat().st_uid == NOBODY
+
+    def test_the_directories_that_were_made_for_it_go_with_the_last_file(
+        self, store: LedgerStore, theirs: Path
+    ) -> None:
+        policy = theirs.parent / ".config" / "containers" / "containers.conf.d" / "50-bulkhead.conf"
+        registries = policy.parents[1] / "registries.conf"
+        _write(store, _new(policy, "new", created=True))
+        _write(store, _new(registries, "new", created=True))
+        assert store.read().files[str(policy)].directories_made == 3
+        assert store.read().files[str(registries)].directories_made == 2
+        _release(store, policy)
+        assert [path.name for path in registries.parent.iterdir()] == ["registries.conf"]
+        _release(store, registries)
+        assert [path.name for path in theirs.parent.iterdir()] == ["containers.conf"]
+
+    def test_directories_that_are_root_s_or_hold_something_stay(
+        self, store: LedgerStore, theirs: Path
+    ) -> None:
+        (theirs.parent / ".config").mkdir()
+        policy = theirs.parent / ".config" / "containers" / "policy.json"
+        os.chown(theirs.parent / ".config", NOBODY, primary_group(NOBODY))
+        _write(store, _new(policy, "new", created=True))
+        assert store.read().files[str(policy)].directories_made == 1
+        (policy.parent / "theirs").write_text("")
+        _release(store, policy)
+        assert [path.name for path in policy.parent.iterdir()] == ["theirs"]
 
     @pytest.mark.parametrize("groups", [[4], []])
     def test_it_keeps_its_group_where_the_user_is_in_it(

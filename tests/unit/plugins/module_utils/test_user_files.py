@@ -19,10 +19,12 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files imp
     UserFileError,
     is_member,
     look_as,
+    missing_directories_as,
     owner_of_path,
     primary_group,
     read_as,
     read_file_as,
+    remove_directory_as,
     write_as,
 )
 
@@ -97,6 +99,37 @@ def test_directories_are_made_as_the_user_on_request_only(home: Path) -> None:
         write_as(UID, GID, str(path), b"new", 0o600)
     write_as(UID, GID, str(path), b"new", 0o600, make_parents=True)
     assert (path.parent.stat().st_uid, path.read_bytes()) == (UID, b"new")
+
+
+@as_root
+def test_the_directories_that_are_missing_are_told_and_removed_as_the_user(home: Path) -> None:
+    path = home / ".config" / "containers" / "registries.conf"
+    missing = [str(home / ".config"), str(path.parent)]
+    assert missing_directories_as(UID, GID, str(path)) == missing
+    write_as(UID, GID, str(path), b"new", 0o600, make_parents=True)
+    assert missing_directories_as(UID, GID, str(path)) == []
+    assert missing_directories_as(UID, GID, str(path.parent / "a" / "b")) == [str(path.parent / "a")]
+    remove_directory_as(UID, GID, str(path.parent))
+    assert path.exists(), "what lies in a directory keeps it"
+    path.unlink()
+    for directory in reversed(missing):
+        remove_directory_as(UID, GID, directory)
+        remove_directory_as(UID, GID, directory)
+    assert list(home.iterdir()) == []
+
+
+@as_root
+def test_no_directory_is_looked_for_or_removed_behind_a_link(home: Path, tmp_path: Path) -> None:
+    roots = tmp_path / "roots"
+    (roots / "empty").mkdir(parents=True)
+    (home / "link").symlink_to(roots)
+    with pytest.raises(UserFileError, match="a symbolic link"):
+        missing_directories_as(UID, GID, str(home / "link" / "below" / "file"))
+    with pytest.raises(UserFileError, match="a symbolic link"):
+        remove_directory_as(UID, GID, str(home / "link" / "empty"))
+    remove_directory_as(UID, GID, str(home / "link"))
+    assert (roots / "empty").is_dir()
+    assert (home / "link").is_symlink()
 
 
 @as_root
