@@ -64,7 +64,18 @@ def test_whose_podman_is_looked_at() -> None:
 
 def test_what_was_read_is_not_printed() -> None:
     """Podman's files can hold credentials."""
-    for name in ("preflight", "install", "verify"):
-        for task in ROLE.yaml(f"tasks/{name}.yml"):
-            if "bulkhead.hardening.podman_policy_info" in task:
-                assert task["no_log"] == "{{ podman_policy_no_log }}"
+    found = [
+        task
+        for path in (ROLES / "podman_policy" / "tasks").glob("*.yml")
+        for task in ROLE.yaml(f"tasks/{path.name}")
+        if "bulkhead.hardening.podman_policy_info" in task
+    ]
+    assert [task["no_log"] for task in found] == ["{{ podman_policy_no_log }}"]
+
+
+def test_why_it_could_not_be_read_is_said() -> None:
+    read, fail = ROLE.yaml("tasks/read.yml")
+    assert read["failed_when"] is False
+    for outcome, fails in (({"msg": "nobody: no account"}, True), ({"podman": {}}, False)):
+        assert rendered("{{ " + fail["when"] + " }}", __podman_policy_found=outcome) is fails
+    assert rendered(fail["ansible.builtin.fail"]["msg"], __podman_policy_found={"msg": "why"}) == "why"
