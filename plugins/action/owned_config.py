@@ -103,6 +103,7 @@ def _owner(name: str, variables: Mapping[str, Any]) -> Owner:
 
 def _decide(options: Mapping[str, Any], found: Sequence[Mapping[str, Any]], owner: Owner) -> list[FilePlan]:
     plans = []
+    _refuse_twice(found)
     for file, current in zip(options["files"], found):
         try:
             wanted = WantedKeys.from_options(file["keys"] or {}, file["at_least"] or [], file["lists"] or [])
@@ -118,6 +119,17 @@ def _decide(options: Mapping[str, Any], found: Sequence[Mapping[str, Any]], owne
         except MergeError as error:
             raise MergeError(f"{file['path']}: {error}.") from error
     return plans
+
+
+def _refuse_twice(found: Sequence[Mapping[str, Any]]) -> None:
+    """Each entry of `files` is merged by itself, so that two of one file would undo each other."""
+    paths: dict[str, str] = {}
+    for file in found:
+        first = paths.setdefault(file["target"], file["path"])
+        if first is not file["path"]:
+            raise MergeError(
+                f"files: found {first} and {file['path']}, which are the same file; accepted is each once."
+            )
 
 
 def _current(found: Mapping[str, Any]) -> CurrentFile:
@@ -164,8 +176,8 @@ def _plan_text(files: Sequence[Mapping[str, Any]], plans: Sequence[FilePlan]) ->
 
 
 def _writes(plans: Sequence[FilePlan]) -> bool:
-    """Whether anything is written: a file, or the ledger alone where a key that somebody edited is let go."""
-    return any(plan.changes or plan.released for plan in plans)
+    """Whether anything is written: a file, or the ledger alone where somebody edited a key of ours."""
+    return any(plan.changes or plan.released or plan.entries for plan in plans)
 
 
 def _outcome(

@@ -50,7 +50,17 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files imp
     write_as,
 )
 
-__all__ = ["NewText", "OwnedFileError", "Validator", "read_file", "resolve", "validate_texts", "write_files"]
+__all__ = [
+    "NewText",
+    "OwnedFileError",
+    "Validator",
+    "read_file",
+    "resolve",
+    "same_file",
+    "target_of",
+    "validate_texts",
+    "write_files",
+]
 
 SIZE_LIMIT = 1024 * 1024
 NEW_FILE_MODE = 0o644
@@ -128,6 +138,16 @@ def resolve(path: str) -> str:
     if _directory(target) != directory:
         raise OwnedFileError(f"{path}: it is a symbolic link that leads out of {directory}. {UNCHANGED}")
     return target
+
+
+def target_of(path: str) -> str:
+    """The file that a path names, for comparison; nobody's link is followed where a user can put one."""
+    return path if owner_of_path(path) is not None else resolve(path)
+
+
+def same_file(path: str, other: str) -> bool:
+    """Whether two paths name one file; links may only lead within a directory."""
+    return path == other or (_directory(path) == _directory(other) and target_of(path) == target_of(other))
 
 
 def _directory(path: str) -> str:

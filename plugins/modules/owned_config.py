@@ -275,6 +275,8 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._owned_files im
     NewText,
     Validator,
     read_file,
+    same_file,
+    target_of,
     validate_texts,
     write_files,
 )
@@ -344,7 +346,8 @@ def read(store: LedgerStore, paths: list[str]) -> list[dict[str, Any]]:
     return [
         {
             **read_file(path),
-            "keys": [entry.as_json() for entry in ledger.of_file(path)],
+            "target": target_of(path),
+            "keys": [entry.as_json() for entry in ledger.keys if same_file(entry.path, path)],
             "facts": ledger.files[path].as_json() if path in ledger.files else None,
         }
         for path in paths

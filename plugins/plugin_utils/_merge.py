@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -84,6 +85,7 @@ class FilePlan:
     :ivar released: the entries that go once the file is written
     :ivar owned: all entries of this owner afterwards
     :ivar kept: keys whose value of somebody else stays: stronger than ours, or edited since we set it
+    :ivar created: whether all that is in the file is, or was, of this collection
     """
 
     current: CurrentFile
@@ -93,15 +95,11 @@ class FilePlan:
     released: tuple[EntryId, ...] = ()
     owned: tuple[OwnedKey, ...] = ()
     kept: tuple[KeyPath, ...] = ()
+    created: bool = False
 
     @property
     def changed(self) -> bool:
         return bool(self.changes)
-
-    @property
-    def created(self) -> bool:
-        """Whether the file is, or was, made by this collection."""
-        return self.current.text is None or (self.current.facts is not None and self.current.facts.created)
 
 
 def decide(
@@ -202,16 +200,34 @@ class _Merge:
             released=tuple(self.released),
             owned=tuple(owned.values()),
             kept=tuple(self.kept),
+            created=self._all_ours(),
         )
 
     def _text(self, owned: bool) -> str | None:
         if not self.changes:
             return self.current.text
-        facts = self.current.facts
-        untouched = facts is not None and facts.created and facts.wrote(self.current.sha256)
-        if untouched and not owned and not self.others and not self.document.value:
+        there = self.current.text is not None
+        if there and not owned and not self.others and not self.document.value and self._all_ours():
             return None
         return self.document.text
+
+    def _all_ours(self) -> bool:
+        """Whether we made the file, and nobody edited anything in it but values of our own keys."""
+        text, facts = self.current.text, self.current.facts
+        if text is None:
+            return True
+        if facts is None or not facts.created:
+            return False
+        return facts.wrote(self.current.sha256) or facts.wrote(self._without_drift(text))
+
+    def _without_drift(self, text: str) -> str:
+        """The checksum of the file as it would be with our values in it."""
+        document = type(self.document)(text)
+        for entry in self.current.keys:
+            found = _look_up(document.value, entry.key)
+            if entry.element is None and found is not ABSENT and not same(found, entry.set):
+                document.set(entry.key, entry.set)
+        return hashlib.sha256(document.text.encode("utf-8")).hexdigest()
 
     def _settle(self, wanted: WantedKeys) -> dict[KeyPath, Any]:
         settled = dict(wanted.exact)
@@ -281,6 +297,8 @@ class _Merge:
         found, entry = _look_up(self.document.value, key), self._whole(key)
         refuse_second_owner(self.others, self.owner.name, key, value)
         if found is not ABSENT and same(found, value):
+            if entry is not None and not entry.made(value):
+                self.entries.append(self._entry(key, value, found))  # somebody was before us
             return
         drifted = entry is not None and not entry.made(found)
         self.entries.append(self._entry(key, value, found))
