@@ -294,6 +294,46 @@ def test_a_key_that_was_edited_since_is_let_go_by_a_write_of_the_ledger_alone(op
     assert operator.file.read_text() == '{"icc": true}'
 
 
+def test_a_value_that_somebody_set_before_us_is_written_into_the_ledger_alone(operator: Operator) -> None:
+    operator.file.write_text('{"mtu": 1500}')
+    operator.run({"keys": {"mtu": 1400}})
+    operator.file.write_text('{"mtu": 1300}')
+    outcome = operator.run({"keys": {"mtu": 1300}})
+    assert (outcome["changed"], outcome["writes"]) == (False, True)
+    assert not operator.run({"keys": {"mtu": 1300}})["writes"]
+    assert operator.run({})["changed"]
+    assert operator.file.read_text() == '{"mtu": 1500}'
+
+
+@pytest.mark.parametrize("alias", [False, True])
+def test_a_file_is_named_once_in_a_call(operator: Operator, alias: bool) -> None:
+    operator.file.write_text("{}")
+    second = operator.file
+    if alias:
+        second = operator.file.with_name("alias.json")
+        second.symlink_to(operator.file.name)
+    files = [{"path": str(path), "keys": {key: 1}} for path, key in ((operator.file, "a"), (second, "b"))]
+    failed = operator.run_files(files)
+    assert f"files: found {operator.file} and {second}, which are the same file" in failed["msg"]
+    assert "Nothing was changed" in failed["msg"]
+    assert operator.file.read_text() == "{}"
+
+
+def test_another_name_of_a_file_hides_no_owner(operator: Operator) -> None:
+    alias = operator.file.with_name("alias.json")
+    alias.symlink_to(operator.file.name)
+    operator.file.write_text("{}")
+    operator.run({"keys": {"icc": False}})
+    task = {
+        "owner": "other",
+        "state_directory": str(operator.state),
+        "files": [{"path": str(alias), "keys": {"icc": True}}],
+    }
+    failed = operator.run_play({"tasks": [{"bulkhead.hardening.owned_config": task}]})
+    assert "other and tester want different values" in failed["msg"]
+    assert json.loads(operator.file.read_text()) == {"icc": False}
+
+
 def test_the_ledger_tells_who_set_what_when_and_what_was_before(operator: Operator) -> None:
     operator.file.write_text('{"mtu": 1400}')
     role = operator.playbook.parent / "roles" / "some_role" / "tasks" / "main.yml"

@@ -147,6 +147,43 @@ def test_release_straight_after_a_kill(tmp_path: Path, format_name: str) -> None
     assert calls > 8
 
 
+def test_a_kill_between_two_files_of_one_call(tmp_path: Path) -> None:
+    names, before = ("one", "two"), '{ "labels": ["a"] }'
+
+    def merge(directory: Path, keys: dict[str, Any]) -> None:
+        store = LedgerStore(str(directory / "state"))
+        plans = [
+            decide(_current(found), WantedKeys.from_options(keys, ()), owner=OWNER, format_name="json")
+            for found in read(store, [str(directory / name) for name in names])
+        ]
+        if any(plan.changes or plan.released for plan in plans):
+            text = _plan_text([{"format": "json", "secret": []}] * 2, plans)
+            write(store, json.loads(text), Validator(System(), []))
+
+    def texts(directory: Path) -> list[str]:
+        return [(directory / name).read_text(encoding="utf-8") for name in names]
+
+    halfway, calls, killed = 0, 0, True
+    while killed:
+        directory = tmp_path / str(calls)
+        directory.mkdir()
+        for name in names:
+            (directory / name).write_text(before, encoding="utf-8")
+        killed = _killed_after(calls, lambda directory=directory: merge(directory, {"mtu": 1400}))
+        after = texts(directory)
+        changed = [text != before for text in after]
+        halfway += changed == [True, False]
+        ledger = LedgerStore(str(directory / "state")).read()
+        assert all(ledger.of_file(str(directory / name)) for name, new in zip(names, changed) if new)
+        if calls % 2:
+            merge(directory, {"mtu": 1400})
+            assert all(json.loads(text)["mtu"] == 1400 for text in texts(directory))
+        merge(directory, {})
+        assert texts(directory) == [before, before]
+        calls += 1
+    assert halfway
+
+
 def _killed_as_user_or_root(calls: int, act: Callable[[], None]) -> bool:
     """As `_killed_after`, where a child acts as a user: both count, and after the child root dies next."""
     left, died = mmap.mmap(-1, 4), mmap.mmap(-1, 1)

@@ -151,6 +151,40 @@ def test_a_file_of_ours_that_was_edited_since_stays() -> None:
     assert host.text == "{}\n\n"
 
 
+def test_an_edit_is_remembered_when_we_write_the_file_again() -> None:
+    host = Host(None)
+    host.merge({"icc": False})
+    assert host.text is not None
+    host.text += "\n"
+    host.merge({"icc": True})
+    host.merge({})
+    assert host.text == "{}\n\n"
+
+
+def test_a_file_of_ours_goes_where_only_values_of_ours_were_edited() -> None:
+    host = Host(None)
+    host.merge({"icc": False, "mtu": 1400})
+    assert host.text is not None
+    host.text = host.text.replace("1400", "1300")
+    assert host.merge({"icc": False, "mtu": 1400}).changed
+    host.merge({})
+    assert host.text is None
+
+
+def test_what_somebody_set_before_us_is_ours_from_then_on() -> None:
+    host = Host('{"mtu": 1500}')
+    host.merge({"mtu": 1400})
+    host.text = '{"mtu": 1300}'
+    plan = host.merge({"mtu": 1300})
+    assert not plan.changed
+    assert [(entry.before, entry.set) for entry in host.ledger.keys] == [
+        ({"value": 1500, "text": "1500"}, 1300)
+    ]
+    assert not host.merge({"mtu": 1300}).entries
+    host.merge({})
+    assert host.document == {"mtu": 1500}
+
+
 def test_a_file_with_keys_of_others_stays() -> None:
     host = Host(None)
     host.merge({"icc": False})

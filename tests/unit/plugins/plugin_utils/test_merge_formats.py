@@ -173,6 +173,27 @@ def test_a_file_of_ours_comes_and_goes(format_name: str, data: st.DataObject) ->
     assert host.text is None
 
 
+@pytest.mark.parametrize("format_name", ["toml", "yaml", "keyfile", "lines"])
+def test_a_comment_in_a_file_of_ours_keeps_it(format_name: str) -> None:
+    section = format_name == "keyfile"
+    first, second = (
+        {"lines": [f"-w /{name}"]}
+        if format_name == "lines"
+        else {"a": {"x": name}}
+        if section
+        else {"x": name}
+        for name in "ab"
+    )
+    host = Host(None, format_name)
+    host.merge(first)
+    assert host.text is not None
+    host.text += "# the admin's\n"
+    host.merge(second)
+    host.merge({})
+    assert host.text is not None
+    assert "# the admin's\n" in host.text
+
+
 LISTS = {
     "json": (["log-opts", "more"], st.integers(0, 5)),
     "toml": (["log-opts", "more"], st.integers(0, 5)),
