@@ -180,7 +180,14 @@ def test_a_policy_with_which_every_pull_would_fail_stays_out(
 FILES: dict[str, tuple[str, dict[str, Any]]] = {
     "json": (
         '{\n\t"labels": ["a"],\n"registry": "http://u:hunter1@r" }\n',
-        {"keys": {"icc": False, "http-proxy": "http://u:hunter2@x", "registry": "http://u:hunter3@r"}},
+        {
+            "keys": {
+                "icc": False,
+                "http-proxy": "http://u:hunter2@x",
+                "registry": "http://u:hunter3@r",
+                "log-opts": {"splunk-token": "hunter13"},
+            }
+        },
     ),
     "toml": (
         "# the admin's\n[containers]\nenv = [ 'TOKEN=hunter4', ] # c\n",
@@ -232,7 +239,7 @@ def test_files_of_every_format_in_one_call_and_no_secret_in_any_output(
     assert operator.module_calls == 2
     assert done["diff"] == predicted["diff"]
     assert all(file["changed"] for file in done["files"])
-    assert all(f"hunter{number}" in "".join(_contents(files)) for number in (2, 3, 5, 6, 8, 9, 11, 12))
+    assert all(f"hunter{number}" in "".join(_contents(files)) for number in (2, 3, 5, 6, 8, 9, 11, 12, 13))
 
     for arguments in (["--check", "-vvv"], ["-vvv"]):
         again = operator.run_files(files, *arguments)
