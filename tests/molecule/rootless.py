@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import time
+
 from testinfra.host import Host
 
 USERS = ("amber", "basil", "cedar")
@@ -27,6 +29,18 @@ def as_user(host: Host, user: str, command: str) -> str:
         f"--quiet --property=UnsetEnvironment=INVOCATION_ID -- {command}"
     )
     return output
+
+
+def wait_for_keeper(host: Host, user: str) -> str:
+    """The state of the user's container `keeper`, once it runs or after four minutes.
+
+    podman-user-wait-network-online.service of Podman 5 comes before it.
+    """
+    deadline, state = time.monotonic() + 240, ""
+    while state != "running" and time.monotonic() < deadline:
+        state = as_user(host, user, "podman inspect --format '{{.State.Status}}' keeper")
+        time.sleep(2)
+    return state
 
 
 def controllers_of(host: Host, user: str) -> set[str]:

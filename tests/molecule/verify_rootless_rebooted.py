@@ -4,25 +4,20 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
-from rootless import CONTROLLERS, USERS, as_user, controllers_of
+from rootless import CONTROLLERS, USERS, controllers_of, wait_for_keeper
 from testinfra.host import Host
-
-# podman-user-wait-network-online.service of Podman 5 comes before it.
-WAIT_SECONDS = 240
 
 
 @pytest.mark.parametrize("user", USERS)
 def test_the_container_with_a_restart_policy_is_back(host: Host, user: str) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    state = ""
-    while state != "running" and time.monotonic() < deadline:
-        state = as_user(host, user, "podman inspect --format '{{.State.Status}}' keeper")
-        time.sleep(2)
-    assert state == "running"
+    assert wait_for_keeper(host, user) == "running"
 
 
 def test_the_user_who_had_to_wait_has_every_controller(host: Host) -> None:
     assert controllers_of(host, "amber") >= CONTROLLERS
+
+
+def test_user_namespaces_are_there_though_an_earlier_file_forbids_them(host: Host) -> None:
+    assert host.file("/etc/sysctl.d/99-stig.conf").content_string == "user.max_user_namespaces = 0\n"
+    assert host.sysctl("user.max_user_namespaces") == 28633
