@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What had to wait for a permission is there: ids that Podman uses, controllers, and the container is back."""
+"""What waited for a permission is there: ids that Podman uses, controllers; and the container is back."""
 
 from __future__ import annotations
 
