@@ -76,14 +76,14 @@ class Machine:
         )
 
     def wait_for_ssh(self) -> None:
-        """Return when the ssh server answers. A boot that hangs is started again, once.
+        """Return when the ssh server lets root in. A boot that hangs is started again, once.
 
         Raises LabError with the console's last lines when the process ends or the time is over.
         """
         restarted = False
         console = Console(self.instance.console, silence_limit=self.accelerator.silence_limit)
         for elapsed in self.progress.ticks(self.name, f"booting ({self.accelerator.name})", poll=0.5):
-            if banner_answers(self.instance.read().port):
+            if banner_answers(self.instance.read().port) and self._lets_in():
                 self.progress.say(self.name, f"ssh answers after {elapsed:.0f} s")
                 return
             if self.instance.pid() is None:
@@ -98,6 +98,14 @@ class Machine:
                 self.reset()
                 console.follow_from_here()
                 restarted = True
+
+    def _lets_in(self) -> bool:
+        """A slow machine's server can answer and close the connection before it has started."""
+        try:
+            self.run("true\n")
+        except LabError:
+            return False
+        return True
 
     def wait_until_settled(self) -> None:
         """Return when systemd has started everything; units that failed are named, which is no error here."""

@@ -68,6 +68,23 @@ def test_a_boot_that_panics_is_started_again_once_and_says_so(
     assert "web: the kernel panicked; starting it again once" in capsys.readouterr().err
 
 
+def test_a_server_that_closes_its_first_connections_has_not_booted(
+    booting: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booting.instance.console.write_text("")
+    answers = [LabError("Connection closed by remote host"), None]
+
+    def run(_machine: Machine, _script: str) -> str:
+        if (answer := answers.pop(0)) is not None:
+            raise answer
+        return ""
+
+    monkeypatch.setattr(machine_module, "banner_answers", lambda _port: True)
+    monkeypatch.setattr(Machine, "run", run)
+    booting.wait_for_ssh()
+    assert answers == []
+
+
 def test_the_time_limit_shows_the_end_of_the_console(booting: Machine) -> None:
     booting.instance.console.write_text("one\ntwo\nWaiting for root device\n")
     hasty = replace(booting, accelerator=replace(TCG, boot_limit=0.1))
