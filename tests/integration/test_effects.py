@@ -356,3 +356,15 @@ finally:
     assert "swarm" in seen[1]
     assert "web" in seen[1]
     assert seen[2:] == [[True, False], []]
+
+
+def test_apparmor_s_parser_takes_a_grant_of_user_namespaces(host: Host) -> None:
+    """Where it knows them, from 4.0 on; older hosts restrict none."""
+    knows, status, said = host("""
+from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_apparmor import grant_lines
+grant = Path("/root/grant")
+grant.write_text("\\n".join(grant_lines("/usr/bin/podman")) + "\\n")
+parsed = subprocess.run(["apparmor_parser", "-QTK", grant], capture_output=True, text=True, check=False)
+seen = [Path("/etc/apparmor.d/abi/4.0").exists(), parsed.returncode, parsed.stderr]
+""")
+    assert (status == 0) is knows, said

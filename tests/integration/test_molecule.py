@@ -11,7 +11,7 @@ from integration.conftest import LOGS, ROOT, SECONDS_FOR_EVERY_FAULT, run_scenar
 
 # With --all-platforms only. The demo has a sample of rootless users and of Podman's policy.
 # release repeats the way of the scenario default before it moves data and gives every key back.
-SLOW = {"docker_rootless", "image_trust", "release", "repository", "rootless", "rootless_newest"}
+SLOW = {"docker_rootless", "image_trust", "packages", "release", "rootless", "rootless_newest"}
 SCENARIOS = [
     pytest.param(name, marks=[pytest.mark.all_platforms] if name in SLOW else [])
     for name in sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
