@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Docker is the given repository's, with the given key, and no run upgraded it; Podman is the distribution's."""
+"""Docker is the given repository's, with its key, and no run upgraded it; Podman is the distribution's."""
 
 from __future__ import annotations
 
