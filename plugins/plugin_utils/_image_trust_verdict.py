@@ -93,16 +93,25 @@ def _at(document: Any, path: Sequence[str]) -> Any:
     return document
 
 
-def mirrors_without_signatures(facts: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Sentences about mirrors of scopes that need sigstore signatures, where none are looked for.
+# Type of a requirement -> what is looked for, by which options of registries.d (containers-registries.d(5)).
+_LOOKED_FOR = {
+    "sigstoreSigned": ("sigstore attachments", ("use-sigstore-attachments",)),
+    "signedBy": ("GPG signatures", ("lookaside", "sigstore")),
+}
 
-    The policy goes by the name that was asked for, the lookup of signatures by the mirror's own location.
+
+def mirrors_without_signatures(facts: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Sentences about mirrors of scopes that need signatures, where none are looked for.
+
+    The policy goes by the name that was asked for, the lookup of signatures by the mirror's own location. A
+    registry without a lookaside may hand out GPG signatures itself, so that its mirrors are not judged.
     """
     policy = next(file["keys"] for file in files if file["path"] == POLICY_PATH)
     signed = [
-        scope
+        (scope, requirement["type"])
         for scope, requirements in policy.get("transports", {}).get("docker", {}).items()
-        if any(requirement["type"] == "sigstoreSigned" for requirement in requirements)
+        for requirement in requirements
+        if requirement["type"] in _LOOKED_FOR
     ]
     if not signed:
         return []
@@ -113,10 +122,13 @@ def mirrors_without_signatures(facts: Mapping[str, Any], files: Sequence[Mapping
         if path != REGISTRIES_D_PATH:
             lookups.update(parse_lookups(text).get("docker") or {})
     return [
-        f"{prefix} is pulled from {location}, where no sigstore attachments are looked for: every pull from "
-        "there is refused; name it in mirrors of the scope"
+        f"{prefix} is pulled from {location}, where no {what} are looked for: every pull from there is "
+        "refused; name it in mirrors of the scope"
         for prefix, location in _locations(facts["registries_conf"])
-        if any(_overlap(prefix, scope) for scope in signed) and not _looks(lookups, location)
+        for kind, (what, options) in _LOOKED_FOR.items()
+        if any(_overlap(prefix, scope) for scope, of_kind in signed if of_kind == kind)
+        and not _looks(lookups, location, options)
+        and (kind == "sigstoreSigned" or _looks(lookups, prefix, options))
     ]
 
 
@@ -139,11 +151,11 @@ def _overlap(one: str, other: str) -> bool:
     return other == "" or one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 
 
-def _looks(lookups: Mapping[str, Any], location: str) -> bool:
-    """Whether the most specific entry for a location asks for sigstore attachments."""
+def _looks(lookups: Mapping[str, Any], location: str, options: Sequence[str]) -> bool:
+    """Whether the most specific entry for a location has one of these options."""
     name = location
     while name:
         if name in lookups:
-            return (lookups[name] or {}).get("use-sigstore-attachments") is True
+            return any((lookups[name] or {}).get(option) for option in options)
         name = name.rpartition("/")[0]
     return False

@@ -221,13 +221,26 @@ def test_a_weaker_entry_below_ours_is_said(keys: str) -> None:
     assert f"{HOST}/free is accepted" in notice
 
 
-def test_a_mirror_without_its_lookup_is_said(keys: str) -> None:
+@pytest.mark.parametrize(
+    ("requirement", "what"),
+    [
+        ({"requires": "signed_by_sigstore", "keys": ["one.pub"]}, "sigstore attachments"),
+        ({"lookaside": "https://signatures.example"}, "GPG signatures"),
+    ],
+)
+def test_a_mirror_without_its_lookup_is_said(keys: str, requirement: dict[str, Any], what: str) -> None:
     conf = f'[[registry]]\nlocation = "{HOST}/a"\n[[registry.mirror]]\nlocation = "m.example/a"\n'
     facts = _facts(registries_conf={"/etc/containers/registries.conf": conf})
-    scope = _scope(requires="signed_by_sigstore", keys=["one.pub"])
+    scope = _scope(**requirement)
     (notice,) = image_trust_files(facts, scopes=[scope], base=keys)["notices"]
-    assert "is pulled from m.example/a" in notice
+    assert f"is pulled from m.example/a, where no {what} are looked for" in notice
     assert image_trust_files(facts, scopes=[{**scope, "mirrors": ["m.example"]}], base=keys)["notices"] == []
+
+
+def test_a_registry_that_may_hand_out_signatures_itself_is_not_judged(keys: str) -> None:
+    conf = f'[[registry]]\nlocation = "{HOST}/a"\n[[registry.mirror]]\nlocation = "m.example/a"\n'
+    facts = _facts(registries_conf={"/etc/containers/registries.conf": conf})
+    assert image_trust_files(facts, scopes=[_scope()], base=keys)["notices"] == []
 
 
 def test_everything_that_is_wanted_is_a_policy_that_podman_takes(keys: str) -> None:
