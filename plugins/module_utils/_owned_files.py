@@ -2,7 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The target's side of owned files: read them, and put new texts in their place so that no crash leaves half.
 
-A file below a directory that a user can write is touched as that user only (`_user_files`).
+A file below a directory that a user can write is touched as that user only (`_user_files`), and validated as
+that user: a validator may run what the text names (Podman its `conmon_path`), and much of it is the user's.
 
 Order of a write: new texts into temporary files beside their targets, validated there; the ledger with the
 new entries; the renames; the ledger without the released entries. Whatever is interrupted leaves every file
@@ -36,7 +37,11 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import 
     OwnedKey,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store import LedgerStore
-from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError, System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
+    Completed,
+    PortError,
+    System,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._sensitive import without_credentials
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
     NOT_REMOVED,
@@ -49,6 +54,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files imp
     remove_directory_as,
     write_as,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_session import account_environment
 
 __all__ = [
     "NewText",
@@ -65,6 +71,9 @@ __all__ = [
 SIZE_LIMIT = 1024 * 1024
 NEW_FILE_MODE = 0o644
 NEW_DIRECTORY_MODE = 0o755
+_VALIDATOR_SECONDS = 60.0
+# Root's alone, and one that every user gets through, which root's TMPDIR need not be.
+_RUN = "/run"
 UNCHANGED = "Nothing was changed."
 
 
@@ -97,21 +106,24 @@ class Validator:
     own: Mapping[str, Sequence[str]] = field(default_factory=dict)
     looks: Mapping[str, Callable[[System, str], list[str]]] = field(default_factory=dict)
 
-    def check(self, temporary: str, path: str) -> None:
-        """Raise `OwnedFileError` with what is wrong when the command or the look refuses the file."""
+    def check(self, temporary: str, path: str, text: str, uid: Optional[int] = None) -> None:
+        """Raise `OwnedFileError` with what is wrong when the command or the look refuses the text.
+
+        :param temporary: where the text lies
+        :param uid: the user who decides what the file is, and as whom the command runs
+        """
         command = self.own.get(path) or self.argv
         if command:
-            self._run(command, temporary, path)
+            self._run(command, temporary, path, uid)
         if path in self.looks:
-            with open(temporary, encoding="utf-8", newline="") as stream:
-                problems = self.looks[path](self.system, stream.read())
+            problems = self.looks[path](self.system, text)
             if problems:
                 raise OwnedFileError(f"{path}: {self._shown('; '.join(problems))}. {UNCHANGED}")
 
-    def _run(self, command: Sequence[str], temporary: str, path: str) -> None:
+    def _run(self, command: Sequence[str], temporary: str, path: str, uid: Optional[int]) -> None:
         argv = [word.replace("%s", temporary) for word in command]
         try:
-            completed = self.system.run(argv, timeout=60)
+            completed = self._completed(argv, uid)
         except PortError as error:
             raise OwnedFileError(f"{path}: the validator could not be run: {error}. {UNCHANGED}") from error
         if completed.returncode != 0:
@@ -119,6 +131,18 @@ class Validator:
                 (completed.stderr.strip() or completed.stdout.strip()).replace(temporary, path)
             )
             raise OwnedFileError(f"{path}: {argv[0]} refuses the new content: {said} {UNCHANGED}")
+
+    def _completed(self, argv: Sequence[str], uid: Optional[int]) -> Completed:
+        if uid is None:
+            return self.system.run(argv, timeout=_VALIDATOR_SECONDS)
+        account = self.system.account(uid)
+        return self.system.run(
+            argv,
+            timeout=_VALIDATOR_SECONDS,
+            environment=account_environment(account),
+            uid=uid,
+            gid=account.pw_gid,
+        )
 
     def _shown(self, said: str) -> str:
         for secret in self.secrets:
@@ -191,14 +215,26 @@ def _content(path: str) -> Optional[bytes]:
 
 def validate_texts(texts: Sequence[NewText], validator: Validator) -> None:
     """Run the validator on every new text in a private directory elsewhere (check mode)."""
-    with tempfile.TemporaryDirectory(prefix="bulkhead-") as directory:
-        for number, new in enumerate(texts):
-            if new.text is None:
-                continue
-            temporary = f"{directory}/{number}-{os.path.split(new.path)[1]}"
-            with open(temporary, "x", encoding="utf-8", newline="") as stream:
-                stream.write(new.text)
-            validator.check(temporary, new.path)
+    for new in texts:
+        if new.text is None:
+            continue
+        uid = owner_of_path(new.path)
+        with _elsewhere(new.path, new.text, uid) as temporary:
+            validator.check(temporary, new.path, new.text, uid)
+
+
+@contextlib.contextmanager
+def _elsewhere(path: str, text: str, uid: Optional[int]) -> Iterator[str]:
+    """A file with the text, for the user alone to read, in a directory where root alone can put something."""
+    with tempfile.TemporaryDirectory(prefix="bulkhead-", dir=None if uid is None else _RUN) as directory:
+        temporary = f"{directory}/{os.path.split(path)[1]}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(text.encode("utf-8"))
+            if uid is not None:
+                os.fchown(descriptor, uid, primary_group(uid))
+                os.chmod(directory, 0o711)
+        yield temporary
 
 
 def write_files(
@@ -326,7 +362,7 @@ def _prepared(new: NewText, validator: Validator) -> Iterator[Callable[[], None]
         except OSError as error:
             raise OwnedFileError(f"{new.path}: {os.strerror(error.errno or 0)}. {UNCHANGED}") from error
         cleanup.callback(_remove_if_there, temporary)
-        validator.check(temporary, new.path)
+        validator.check(temporary, new.path, new.text)
         yield lambda: _replace(target, temporary)
 
 

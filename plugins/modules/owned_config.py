@@ -133,6 +133,8 @@ options:
     description:
       - Command, as a list, that accepts a new text by its exit status. C(%s) stands for the path of the
         temporary file. It runs in check mode too, on a file in a private directory.
+      - For a file below a directory that a user can write it runs as that user, without supplementary groups,
+        in an environment with C(HOME) and C(XDG_RUNTIME_DIR) of the user's.
     type: list
     elements: str
     default: []

@@ -243,6 +243,12 @@ class _Draft:
         self._registries()
         if self.keys["storage"]:
             self._complete_storage()
+        unchecked = [self.own[file] for file in FILES if self.keys[file] and self._is_out_of_reach(file)]
+        if unchecked:
+            self.notices.append(
+                f"{self.where}{', '.join(unchecked)}: written without a look of Podman's, which does not run "
+                "for this user."
+            )
 
     def files(self) -> list[dict[str, Any]]:
         """The files with their keys, then the places that other releases have for them, without."""
@@ -266,13 +272,20 @@ class _Draft:
     def _validation(self, file: str) -> list[str]:
         """Podman itself on the new text alone. Of storage.conf it would open the storage that the text names.
 
-        Podman 3.0.1 takes no notice of CONTAINERS_REGISTRIES_CONF (tried); 4.3.1 does.
+        Podman 3.0.1 takes no notice of CONTAINERS_REGISTRIES_CONF (tried); 4.3.1 does. owned_config runs it
+        as the user whose home the file is in, for it starts programs that the text names (conmon_path). A
+        Podman without the user's session would leave wrong paths in the user's database.
         """
         variable = {"containers": "CONTAINERS_CONF", "registries": "CONTAINERS_REGISTRIES_CONF"}.get(file)
         old = parse_version(self.state.version) < (4, 3)
-        if variable is None or (file == "registries" and old):
+        if variable is None or (file == "registries" and old) or self._is_out_of_reach(file):
             return []
         return ["env", f"{variable}=%s", "podman", "info"]
+
+    def _is_out_of_reach(self, file: str) -> bool:
+        """Whether a file is in the home of a user for whom no Podman runs."""
+        in_a_home = not self.own[file].startswith(f"{ETC}/")
+        return in_a_home and not self.state.info[self.account.name]
 
     def _drop_ins(self, file: str) -> list[str]:
         """Where releases of Podman have a file that is ours alone."""

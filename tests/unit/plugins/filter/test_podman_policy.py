@@ -423,6 +423,24 @@ def test_check_mode_runs_no_podman() -> None:
     assert real["files"][0]["validate"] == ["env", "CONTAINERS_CONF=%s", "podman", "info"]
 
 
+def test_a_file_in_a_home_is_validated_only_where_the_user_s_podman_runs() -> None:
+    settings = {"alice": {"containers": {"pids_limit": 64}}}
+    path = "/home/alice/.config/containers/containers.conf.d/99-bulkhead.user.conf"
+
+    def policy(info: dict[str, Any]) -> dict[str, Any]:
+        return podman_policy_files(_facts(users=[{**ALICE, "info": info}]), users=settings)
+
+    def validate(policy: dict[str, Any]) -> Any:
+        return next(file["validate"] for file in policy["files"] if file["path"] == path)
+
+    assert validate(policy(INFO["5.4.2"])) == ["env", "CONTAINERS_CONF=%s", "podman", "info"]
+    assert policy(INFO["5.4.2"])["notices"] == []
+    assert validate(policy({})) == []
+    assert policy({})["notices"] == [
+        f"users.alice: {path}: written without a look of Podman's, which does not run for this user."
+    ]
+
+
 def test_a_host_without_an_answer_and_an_unknown_profile_are_refused() -> None:
     assert "found no version" in _error({})
     assert "accepted are: none, baseline, strict" in _error(_facts(), profile="paranoid")

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import pwd
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +77,14 @@ def _write(store: LedgerStore, *texts: NewText, validator: Validator = ACCEPTING
     options.setdefault("entries", entries)
     options.setdefault("released", set())
     write_files(texts, store=store, validator=validator, **options)
+
+
+def _write_it(store: LedgerStore, new: NewText, validator: Validator) -> None:
+    _write(store, new, validator=validator)
+
+
+def _only_validate(_store: LedgerStore, new: NewText, validator: Validator) -> None:
+    validate_texts([new], validator)
 
 
 def test_a_file_is_replaced_and_the_ledger_knows(store: LedgerStore, target: Path) -> None:
@@ -575,3 +584,21 @@ class TestUserFile:
         assert theirs.read_text() == "old"
         _write(store, _new(theirs, "new"), validator=Validator(System(), ["/bin/grep", "-q", "new", "%s"]))
         assert theirs.read_text() == "new"
+
+    @pytest.mark.parametrize("phase", [_write_it, _only_validate])
+    def test_the_validator_is_the_user_with_nothing_of_root_s(
+        self, store: LedgerStore, theirs: Path, monkeypatch: pytest.MonkeyPatch, phase: Any
+    ) -> None:
+        monkeypatch.setenv("TMPDIR", str(theirs.parent.parent))  # root's, and perhaps out of the user's reach
+        monkeypatch.setenv("OF_ROOT", "1")
+        probe = (
+            'cat "$0" >/dev/null; stat -c "%U %a" "$0" "${0%/*}"; touch "${0%/*}/x" 2>&- && echo open\n'
+            'echo "$(id -u):$(id -g):$(id -G) $HOME $XDG_RUNTIME_DIR ${OF_ROOT-clean}"; exit 1'
+        )
+        account = pwd.getpwuid(NOBODY)
+        with pytest.raises(OwnedFileError) as caught:
+            phase(store, _new(theirs, "new"), Validator(System(), ["/bin/sh", "-c", probe, "%s"]))
+        ids, home = f"{NOBODY}:{account.pw_gid}:{account.pw_gid}", account.pw_dir
+        said = f"{account.pw_name} 600\nroot 711\n{ids} {home} /run/user/{NOBODY} clean"
+        assert said in str(caught.value)
+        assert theirs.read_text() == "old"
