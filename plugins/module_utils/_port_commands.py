@@ -30,6 +30,8 @@ CLEAN_ENVIRONMENT: Mapping[str, str] = {
 }
 COMMAND_SECONDS = 10.0
 OUTPUT_LIMIT = 4 * 1024 * 1024
+# What a killed command gets to end in. One that waits for a user's file system may not end at all.
+_END_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,11 @@ def run_command(
     except OSError as error:
         failed = NotThere if error.errno == errno.ENOENT else PortError
         raise failed(f"{argv[0]}: {error.strerror}") from error
-    with process:
-        try:
-            streams = _collect(process, timeout=timeout, output_limit=output_limit)
-            returncode = process.wait()
-        finally:
-            _end_group(process)
+    try:
+        streams = _collect(process, timeout=timeout, output_limit=output_limit)
+        returncode = process.wait()
+    finally:
+        _end_group(process)
     stdout, stderr = (bytes(stream).decode("utf-8", "surrogateescape") for stream in streams)
     return Completed(argv=tuple(argv), returncode=returncode, stdout=stdout, stderr=stderr)
 
@@ -90,6 +91,12 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+        _wait_at_most(process, _END_SECONDS)
+        if process.returncode is None:
+            process.returncode = -signal.SIGKILL  # the kernel keeps it, and it goes with this run
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
 
 
 def _collect(

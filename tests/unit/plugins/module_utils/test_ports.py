@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.bulkhead.hardening.plugins.module_utils import _port_commands
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     NotThere,
     PortError,
@@ -158,6 +160,19 @@ def test_a_command_reads_only_what_it_is_given(tmp_path: Path) -> None:
 def test_a_command_that_is_not_there() -> None:
     with pytest.raises(NotThere, match="no-such-program: No such file or directory"):
         System().run(["no-such-program"])
+
+
+def test_a_command_that_cannot_be_killed_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[int] = []
+    monkeypatch.setattr(_port_commands.os, "killpg", lambda pid, _signal: left.append(pid))
+    monkeypatch.setattr(_port_commands, "_END_SECONDS", 0.2)
+    begun = time.monotonic()
+    with pytest.raises(TimeLimitExceeded, match="sleep: no end after 0.2 s"):
+        System().run(["sleep", "30"], timeout=0.2)
+    assert time.monotonic() - begun < 20
+    monkeypatch.undo()
+    os.kill(left[0], signal.SIGKILL)
+    os.waitpid(left[0], 0)
 
 
 def test_a_command_ends_at_its_time_limit_with_its_children(tmp_path: Path) -> None:
