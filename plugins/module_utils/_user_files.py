@@ -50,6 +50,8 @@ _LINK_LIMIT = 40
 _ANSWER_SLACK = 4096
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+# What a killed process gets to end in. One that waits for a file system in user space may not end at all.
+_END_SECONDS = 1.0
 _STATUS = struct.Struct("<III")  # mode, uid, gid
 
 # What a user may set on a file of their own; the rest the kernel gives by itself.
@@ -238,26 +240,50 @@ def _place(path: str) -> _Place:
     while len(names) > 1:
         name = names.popleft()
         below = os.path.join(directory, name)
-        try:
-            status = os.lstat(below)
-        except FileNotFoundError:
-            return _Place(directory, (name, *names), None)
+        status = _status_or_none(below)
+        if status is None:
+            names.appendleft(name)
+            break
         if stat.S_ISLNK(status.st_mode):
             _refuse_foreign_link(below, status)
             links += 1
             if links > _LINK_LIMIT:
                 raise UserFileError(f"{path}: too many symbolic links lead to it. {UNCHANGED}")
-            target = os.path.normpath(os.path.join(directory, os.readlink(below)))
+            with _told_of(below):
+                target = os.path.normpath(os.path.join(directory, os.readlink(below)))
             names.extendleft(reversed(target.strip("/").split("/")))
-            directory = "/"
+            directory, shared = "/", False
             continue
         directory = below
         if status.st_uid not in (0, os.geteuid()):
             return _Place(directory, tuple(names), status.st_uid)
+        if not stat.S_ISDIR(status.st_mode):
+            raise UserFileError(f"{directory}: it is not a directory. {UNCHANGED}")
         shared = _is_shared(directory, status)
     if shared:
-        raise UserFileError(f"{directory}: everybody can write it; accepted is a directory of one user's.")
+        raise UserFileError(
+            f"{directory}: everybody can write it; accepted is a directory of one user's. {UNCHANGED}"
+        )
     return _Place(directory, tuple(names), None)
+
+
+def _status_or_none(path: str) -> Optional[os.stat_result]:
+    """What lstat(2) says; None where nothing is there.
+
+    Root is refused on a file system that a user serves (fuse(4)), which may be mounted on the home itself.
+    """
+    with _told_of(path), contextlib.suppress(FileNotFoundError):
+        return os.lstat(path)
+    return None
+
+
+@contextlib.contextmanager
+def _told_of(path: str) -> Iterator[None]:
+    """Turn an `OSError` into a `UserFileError` that names the path and the reason."""
+    try:
+        yield
+    except OSError as error:
+        raise UserFileError(f"{path}: {os.strerror(error.errno or 0)}. {UNCHANGED}") from error
 
 
 def _refuse_foreign_link(path: str, status: os.stat_result) -> None:
@@ -297,12 +323,13 @@ def _is_like_root(gid: int) -> bool:
 
 
 def _has_acl(path: str) -> bool:
-    try:
-        return "system.posix_acl_access" in os.listxattr(path)
-    except OSError as error:
-        if error.errno == errno.ENOTSUP:
-            return False
-        raise UserFileError(f"{path}: {os.strerror(error.errno or 0)}. {UNCHANGED}") from error
+    with _told_of(path):
+        try:
+            return "system.posix_acl_access" in os.listxattr(path)
+        except OSError as error:
+            if error.errno != errno.ENOTSUP:
+                raise
+    return False
 
 
 @contextlib.contextmanager
@@ -417,7 +444,7 @@ def _as_user(
         os.close(reader)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        _bury(pid)
     kind, text = answer[:1], answer[1:]
     if kind == b"+":
         return text
@@ -425,6 +452,13 @@ def _as_user(
         return None
     said = text.decode("utf-8", "replace") if kind == b"-" else f"no answer within {SECONDS:g} s"
     raise UserFileError(f"{path}: as user {uid}: {said}. {UNCHANGED}")
+
+
+def _bury(pid: int) -> None:
+    """Wait for a killed process, but not for one that the kernel keeps: that one goes with this run."""
+    deadline = time.monotonic() + _END_SECONDS
+    while os.waitpid(pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def _child(uid: int, gid: int, groups: Sequence[int], act: Callable[[], bytes], writer: int) -> NoReturn:

@@ -8,6 +8,7 @@ import errno
 import grp
 import os
 import pwd
+import signal
 import stat
 import time
 from collections.abc import Iterator, Sequence
@@ -236,6 +237,23 @@ def test_a_directory_of_root_s_below_a_user_s_is_not_written(home: Path) -> None
 
 
 @as_root
+def test_a_child_that_cannot_be_killed_is_left_behind(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _theirs(home / "config", b"theirs")
+    monkeypatch.setattr(_user_files, "SECONDS", 0.2)
+    monkeypatch.setattr(_user_files, "_END_SECONDS", 0.2)
+    monkeypatch.setattr(_user_files, "_become", lambda _uid, _gid, _groups: time.sleep(30))
+    left: list[int] = []
+    monkeypatch.setattr(_user_files.os, "kill", lambda pid, _signal: left.append(pid))
+    begun = time.monotonic()
+    with pytest.raises(UserFileError, match=r"no answer within 0.2 s"):
+        read_as(UID, GID, str(path), LIMIT)
+    assert time.monotonic() - begun < 20
+    monkeypatch.undo()
+    os.kill(left[0], signal.SIGKILL)
+    os.waitpid(left[0], 0)
+
+
+@as_root
 def test_the_child_keeps_no_group_of_root_s(home: Path, tmp_path: Path) -> None:
     path = home / "config"
     path.write_bytes(b"for the group root")
@@ -310,9 +328,12 @@ def test_a_directory_of_everybody_s_is_passed_through_and_not_written_to(tmp_pat
     shared.mkdir()
     shared.chmod(0o1777)
     (shared / "ours").mkdir()
-    assert owner_of_path(str(shared / "ours" / "config")) is None
-    with pytest.raises(UserFileError, match="everybody can write it"):
-        owner_of_path(str(shared / "config"))
+    (shared / "link").symlink_to("/no/such/directory")
+    for name in ("ours/config", "ours/missing/config", "link/config"):
+        assert owner_of_path(str(shared / name)) is None
+    for name in ("config", "missing/config", "missing/deeper/config"):
+        with pytest.raises(UserFileError, match=r"/tmp: everybody can write it.*Nothing was changed"):
+            owner_of_path(str(shared / name))
 
 
 @as_root
@@ -324,6 +345,31 @@ def test_a_link_of_root_s_leads_on_and_a_user_s_does_not(home: Path, tmp_path: P
     os.chown(tmp_path / "link", UID, GID, follow_symlinks=False)
     with pytest.raises(UserFileError, match="symbolic link of user 1234's"):
         owner_of_path(str(tmp_path / "link" / "config"))
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/etc/passwd/.config/x", "/passwd: it is not a directory"),  # homes that passwd(5) may well name
+        ("/dev/null/.config/x", "/dev/null: it is not a directory"),
+        (f"/etc/{'x' * 256}/x", "File name too long"),
+    ],
+)
+def test_what_is_no_home_is_named(path: str, reason: str) -> None:
+    with pytest.raises(UserFileError, match=f"{reason}\\. Nothing was changed"):
+        owner_of_path(path)
+    with pytest.raises(UserFileError, match=reason):
+        look_as(UID, GID, path, lambda _descriptor: b"", 0)
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.ESTALE, errno.EIO])
+def test_a_home_that_root_may_not_look_at_is_named(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def refuse(path: str) -> os.stat_result:
+        raise OSError(code, os.strerror(code), path)
+
+    monkeypatch.setattr(_user_files.os, "lstat", refuse)
+    with pytest.raises(UserFileError, match=f"/home: {os.strerror(code)}. Nothing was changed"):
+        owner_of_path("/home/alice/config")
 
 
 def test_root_s_own_files_are_nobody_else_s() -> None:
