@@ -1,12 +1,18 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""HTTP over a unix socket whose other end may be hostile: one connection, bounded in time, size and depth."""
+"""HTTP over a unix socket whose other end may be hostile: one connection, bounded in time, size and depth.
+
+A user's socket is connected to as that user. Its path is the user's word: a link there may lead to a socket
+of root's, and a mere connection starts a service that systemd listens for.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import json
+import os
 import re
 import socket
 import struct
@@ -21,6 +27,11 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     TimeLimitExceeded,
     time_limit,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
+    UNCHANGED,
+    UserFileError,
+    look_as,
+)
 
 __all__ = ["UnixHttp", "parse_json", "unix_http"]
 
@@ -31,6 +42,7 @@ DEPTH_LIMIT = 64
 _ESCAPE = re.compile(r"\\.", re.DOTALL)
 _STRING = re.compile(r'"[^"]*"')
 _NOT_BRACKET = re.compile(r"[^][{}]+")
+_NO_GROUP = 65534  # what lies in a user's runtime directory is the user's without it
 _PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7), SO_PEERCRED)
 
 
@@ -53,13 +65,42 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, uid: int) -> None:
         super().__init__("localhost")
         self.path = path
+        self.uid = uid
 
     def connect(self) -> None:
+        if self.uid != 0 and os.geteuid() == 0:
+            self.sock = _connected_as(self.uid, self.path)
+            return
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         self.sock.connect(self.path)
+
+
+def _connected_as(uid: int, path: str) -> socket.socket:
+    """A socket that a process connected which is the user; raises `NotThere` and `PortError`."""
+    directory, name = os.path.split(path)
+    ours, theirs = socket.socketpair()
+
+    def connect(descriptor: int) -> bytes:
+        os.fchdir(descriptor)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
+            connection.connect(name)
+            socket.send_fds(theirs, [b"+"], [connection.fileno()])
+        return b""
+
+    with ours, theirs:
+        try:
+            if look_as(uid, _NO_GROUP, directory, connect, 0) is None:
+                raise NotThere(f"{path}: {os.strerror(errno.ENOENT)}")
+        except UserFileError as error:
+            said = str(error).replace(f". {UNCHANGED}", "")
+            raise PortError(f"{path}: {said.removeprefix(f'{directory}: ')}") from error
+        _mark, descriptors, _flags, _address = socket.recv_fds(
+            ours, 1, 1, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+        )
+    return socket.socket(fileno=descriptors[0])
 
 
 class UnixHttp:
@@ -152,12 +193,12 @@ def unix_http(
     deadline: float = DEADLINE_SECONDS,
     answer_limit: int = ANSWER_LIMIT,
 ) -> Iterator[UnixHttp]:
-    """Connect to a unix socket that counts only if who listens on it is `peer_uid`.
+    """Connect, as `peer_uid`, to a unix socket that counts only if that user listens on it.
 
     `deadline` seconds bound all requests together. Raises `NotThere` when there is no socket, `PortError`
     when nobody answers on it or its listener is another user.
     """
-    connection = _Connection(system.socket_path(path))
+    connection = _Connection(system.socket_path(path), peer_uid)
     try:
         with time_limit(deadline, path):
             connection.connect()

@@ -93,6 +93,7 @@ class ContainerHost(FakeSystem):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
+        self.let_users_in()
         self.inspected: dict[str, Any] = {}
         self.write("/proc/sys/kernel/cap_last_cap", "40\n")
         self.write("/proc/stat", "cpu 1 2 3\nbtime 1763900000\n")

@@ -33,13 +33,17 @@ def answer(body: bytes, status: str = "200 OK") -> bytes:
 
 
 @contextlib.contextmanager
-def listener(system: FakeSystem, *chunks: bytes, pause: float = 0.0) -> Iterator[list[bytes]]:
+def listener(
+    system: FakeSystem, *chunks: bytes, pause: float = 0.0, uid: int | None = None
+) -> Iterator[list[bytes]]:
     """Take one connection, and send a chunk per request (with a pause: all of them, slowly)."""
     system.local("/run").mkdir(exist_ok=True)
     requests: list[bytes] = []
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(system.local(PATH)))
+    os.seteuid(os.geteuid() if uid is None else uid)  # of whom SO_PEERCRED tells
     server.listen()
+    os.seteuid(os.getuid())
 
     def serve() -> None:
         with contextlib.suppress(OSError), server.accept()[0] as connection:
@@ -77,8 +81,29 @@ def test_all_requests_go_over_one_connection(system: FakeSystem) -> None:
 
 def test_a_listener_of_another_user_is_not_believed(system: FakeSystem) -> None:
     message = f"its listener is uid {os.getuid()}, not 12345"
-    with listener(system), pytest.raises(PortError, match=message), unix_http(system, PATH, peer_uid=12345):
+    system.let_users_in()
+    with listener(system):
+        system.local(PATH).chmod(0o666)
+        with pytest.raises(PortError, match=message), unix_http(system, PATH, peer_uid=12345):
+            pytest.fail("connected")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_user_s_socket_is_connected_to_as_the_user(system: FakeSystem) -> None:
+    theirs = "/run/user/12345/docker.sock"
+    system.link(theirs, "../../docker.sock")
+    os.chown(system.local(theirs).parent, 12345, 12345)
+    system.let_users_in()
+    with pytest.raises(NotThere), unix_http(system, theirs, peer_uid=12345):
         pytest.fail("connected")
+    with listener(system, answer(b'{"a": 1}'), uid=12345):
+        system.local(PATH).chmod(0o600)
+        refused = pytest.raises(PortError, match="as user 12345: Permission denied$")
+        with refused, unix_http(system, theirs, peer_uid=12345):
+            pytest.fail("connected to a socket of root's")
+        os.chown(system.local(PATH), 12345, 12345)
+        with unix_http(system, theirs, peer_uid=12345) as engine:
+            assert engine.get("/info") == {"a": 1}
 
 
 def test_no_socket_and_nobody_behind_it(system: FakeSystem) -> None:
