@@ -172,7 +172,7 @@ def _user(wanted: Wanted, host: HostFacts, user: UserFacts, plan: RootlessPlan) 
         return
     if wanted.linger and not session.linger:
         plan.steps.append(Step("enable_linger", session.name))
-    _manager(wanted, user, plan)
+    _manager(wanted, host, user, plan)
     if not host.bus_unit:
         plan.leave(
             session.name,
@@ -185,7 +185,7 @@ def _user(wanted: Wanted, host: HostFacts, user: UserFacts, plan: RootlessPlan) 
     _at_boot(wanted, user, plan)
 
 
-def _manager(wanted: Wanted, user: UserFacts, plan: RootlessPlan) -> None:
+def _manager(wanted: Wanted, host: HostFacts, user: UserFacts, plan: RootlessPlan) -> None:
     session = user.session
     if not session.manager:
         if wanted.linger or session.linger:
@@ -198,7 +198,10 @@ def _manager(wanted: Wanted, user: UserFacts, plan: RootlessPlan) -> None:
                 "runs while the user is logged in",
             )
         return
-    missing = session.missing_controllers(wanted.delegate)
+    # What the kernel lacks is pending for the host; no restart brings it.
+    missing = [
+        name for name in session.missing_controllers(wanted.delegate) if name in (host.controllers or ())
+    ]
     if not missing:
         return
     lacking = f"the running user@{session.uid}.service lacks {', '.join(missing)}"

@@ -128,9 +128,18 @@ def test_a_drop_in_that_is_being_changed_is_read() -> None:
     assert plan_for(CONVERGED, drop_in_changed=True).steps == [Step("daemon_reload")]
 
 
-def test_controllers_that_the_kernel_lacks_are_told() -> None:
-    plan = decide(WANTED, replace(HOST_FACTS, controllers=OLD), [CONVERGED])
-    assert plan.pending[HOST]["controllers"] == "the kernel of this host offers no cpuset, io"
+@pytest.mark.parametrize("restart_session", [False, True])
+def test_controllers_that_the_kernel_lacks_are_told_and_no_restart_is_tried(*, restart_session: bool) -> None:
+    wanted = replace(WANTED, restart_session=restart_session)
+    plan = decide(wanted, replace(HOST_FACTS, controllers=OLD), [user_with(controllers=OLD)])
+    assert plan.steps == []
+    assert plan.pending == {HOST: {"controllers": "the kernel of this host offers no cpuset, io"}}
+
+
+def test_what_the_kernel_has_is_still_handed_down_where_it_lacks_another() -> None:
+    host = replace(HOST_FACTS, controllers=OLD)
+    plan = decide(WANTED, host, [user_with(controllers=("memory", "pids"))])
+    assert plan.steps == [Step("restart", "amber", "1001")]
 
 
 def test_cgroup_v1_is_an_error_that_changes_nothing() -> None:
