@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._unix_http import parse_json
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_reader import Reader
 
 __all__ = [
     "DRIVERS_WITHOUT_ROTATION",
@@ -22,6 +23,7 @@ __all__ = [
     "plugin_problems",
     "profile_problems",
     "reference_problems",
+    "user_reference_problems",
 ]
 
 # The engine's own log drivers that do not know max-size and max-file: with them it does not start (tried on
@@ -46,20 +48,31 @@ def reference_problems(system: System, text: str) -> list[str]:
     """
     settings = parse_json(text) if text.strip() else {}
     return [
-        *profile_problems(system, settings.get("seccomp-profile")),
-        *_tls_problems(system, settings),
+        *user_reference_problems(system, text),
         *plugin_problems(system, settings),
         *_remap_problems(system, settings.get("userns-remap")),
+    ]
+
+
+def user_reference_problems(reader: Reader, text: str) -> list[str]:
+    """As `reference_problems`, of the daemon.json of a user's own daemon, who reads what it names.
+
+    It is not remapped, and has its plugins in a /run of its own, which nobody else sees.
+    """
+    settings = parse_json(text) if text.strip() else {}
+    return [
+        *profile_problems(reader, settings.get("seccomp-profile")),
+        *_tls_problems(reader, settings),
         *_rotation_problems(settings),
     ]
 
 
-def profile_problems(system: System, profile: Any) -> list[str]:
+def profile_problems(reader: Reader, profile: Any) -> list[str]:
     """What is wrong with a seccomp profile that a file or a flag names by its absolute path."""
     if not isinstance(profile, str) or not profile.startswith("/"):
         return []
     try:
-        text = system.read_text(profile, limit=_PROFILE_LIMIT)
+        text = reader.read_text(profile, limit=_PROFILE_LIMIT)
     except PortError as error:
         return [f"seccomp-profile: {error}"]
     try:
@@ -73,7 +86,7 @@ def profile_problems(system: System, profile: Any) -> list[str]:
     return []
 
 
-def _tls_problems(system: System, settings: Mapping[str, Any]) -> Iterator[str]:
+def _tls_problems(reader: Reader, settings: Mapping[str, Any]) -> Iterator[str]:
     """The engine reads these files whether or not it listens on TCP."""
     if not (settings.get("tls") or settings.get("tlsverify")):
         return
@@ -82,7 +95,7 @@ def _tls_problems(system: System, settings: Mapping[str, Any]) -> Iterator[str]:
         if not path or (name == "tlscacert" and not settings.get("tlsverify")):
             continue
         try:
-            system.read_text(str(path))
+            reader.read_text(str(path))
         except PortError as error:
             yield f"{name}: {error}"
 

@@ -87,7 +87,8 @@ users:
   description:
     - By user V(uid), V(home), V(obstacle) (why no daemon can run, or null), V(enabled), V(running),
       V(version), V(started_at) and V(reloaded_at) (seconds since the epoch), V(containers) (names of those
-      that run) and V(data) (whether there are images).
+      that run), V(data) (whether there are images) and V(configured) (what the user's C(daemon.json) says of
+      the keys that decide which others the daemon starts with).
   returned: success
   type: dict
 steps:
@@ -137,6 +138,9 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootles
     act,
     look_at_host,
     look_at_users,
+)
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootless_settings import (
+    decisive_settings,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
@@ -190,7 +194,11 @@ def run(module: AnsibleModule, system: System) -> dict[str, Any]:
         users = _settled(system, params["users"], plan)
         with changing(params["checkpoint"]):
             act_on_rootful(system, rootful, params["state"])
-    return {**result, "users": {user.name: user.as_facts() for user in users}}
+    return {**result, "users": {user.name: _facts(system, user) for user in users}}
+
+
+def _facts(system: System, user: UserDaemon) -> dict[str, Any]:
+    return {**user.as_facts(), "configured": decisive_settings(system.account_named(user.name))}
 
 
 def _plan_rootful(system: System, params: dict[str, Any], plan: RootlessPlan) -> RootfulPlan:

@@ -122,7 +122,8 @@ options:
         description:
           - Looks on the host for what the new text names. V(docker_daemon) knows Docker's C(daemon.json), and
             refuses a text that names a seccomp profile, TLS files, authorization plugins or an account for
-            remapping without which the engine does not start. It does so in check mode too.
+            remapping without which the engine does not start. It does so in check mode too. In a file of a
+            user's own daemon it looks for the seccomp profile and the TLS files, as that user.
           - V(containers_policy) reads C(policy.json) of Podman, Skopeo and CRI-O as strictly as they do, and
             refuses a text with which every pull would fail, and one that names key files that are not there.
         type: str
@@ -264,12 +265,16 @@ files:
 
 import datetime
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulkhead.hardening.plugins.module_utils._containers_policy import policy_problems
-from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_references import reference_problems
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_references import (
+    reference_problems,
+    user_reference_problems,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import OwnedKey, parse_entry
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store import LedgerStore
@@ -285,6 +290,8 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._owned_files im
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._run_fence import changing
 from ansible_collections.bulkhead.hardening.plugins.module_utils._sealed import new_key, seal
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import owner_of_path
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_reader import UserReader
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "owner": {"type": "str", "required": True},
@@ -339,7 +346,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "seal": {"type": "str", "no_log": True},
 }
 
-_LOOKS = {"docker_daemon": reference_problems, "containers_policy": policy_problems}
+Look = Callable[[System, str], list[str]]
+_LOOKS: dict[str, Look] = {"docker_daemon": reference_problems, "containers_policy": policy_problems}
 
 
 def read(store: LedgerStore, paths: list[str]) -> list[dict[str, Any]]:
@@ -371,6 +379,15 @@ def _texts(plan: dict[str, Any]) -> list[NewText]:
     return [NewText(**text) for text in plan["texts"]]
 
 
+def look_of(file: dict[str, Any]) -> Look:
+    """The look at what a file names; what a user's own names is read as that user."""
+    uid = owner_of_path(file["path"]) if file["look"] == "docker_daemon" else None
+    if uid is None:
+        return _LOOKS[file["look"]]
+    reader = UserReader(uid)
+    return lambda _system, text: user_reference_problems(reader, text)
+
+
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Do the phase that the action plugin asks for."""
     store = LedgerStore(module.params["state_directory"])
@@ -380,7 +397,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         return {"changed": False, "sealed": seal(found, module.params["seal"] or new_key())}
     plan = json.loads(module.params["plan"])
     own = {file["path"]: file["validate"] for file in module.params["files"]}
-    looks = {file["path"]: _LOOKS[file["look"]] for file in module.params["files"] if file["look"] in _LOOKS}
+    looks = {file["path"]: look_of(file) for file in module.params["files"] if file["look"] in _LOOKS}
     validator = Validator(System(), module.params["validate"], plan["secrets"], own, looks)
     if module.params["phase"] == "validate" or module.check_mode:
         validate_texts(_texts(plan), validator)

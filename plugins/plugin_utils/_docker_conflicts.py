@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import parse_version
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import check_key, parse_version
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_engine import Engine
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._side_effects import agreeing
 
@@ -45,14 +45,11 @@ def conflicts(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
     """What cannot be had of the settings that a user names, a sentence each.
 
     A combination that is there already, and that no setting touches, is not named: the engine runs with it.
+    Nor is a setting that `check_key` refuses by itself.
     """
-    sight = _Sight(engine, settings)
-    return [
-        f"docker_engine_settings: {problem}"
-        for keys, rule in _RULES
-        if keys & set(settings)
-        for problem in rule(sight)
-    ]
+    readable = {name: value for name, value in settings.items() if check_key(name, value, None) is None}
+    sight = _Sight(engine, readable)
+    return [problem for keys, rule in _RULES if keys & set(readable) for problem in rule(sight)]
 
 
 def _live_restore(sight: _Sight) -> Iterator[str]:

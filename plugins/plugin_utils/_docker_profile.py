@@ -39,14 +39,22 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys im
     leaves,
 )
 
-__all__ = ["PROFILES", "Wanted", "validation_command", "wanted_settings"]
+__all__ = [
+    "PROFILES",
+    "Wanted",
+    "rotation_obstacle",
+    "validation_command",
+    "wanted_settings",
+    "with_driver",
+]
 
 
 def _always(_engine: Engine) -> str | None:
     return None
 
 
-def _json_file(engine: Engine) -> str | None:
+def rotation_obstacle(engine: Engine) -> str | None:
+    """Why the engine does not get the profiles' log-opts, which are those of json-file."""
     driver = engine.configured("log-driver")  # the one that the next start has, with the file's options
     return (
         None if driver == "json-file" else f"the logging driver is {driver}, which these options are not for"
@@ -95,8 +103,8 @@ class ProfileKey:
 
 
 BASELINE: tuple[ProfileKey, ...] = (
-    ProfileKey(("log-opts", "max-size"), "10m", stronger="smaller_size", obstacle=_json_file),
-    ProfileKey(("log-opts", "max-file"), "3", stronger="smaller_number", obstacle=_json_file),
+    ProfileKey(("log-opts", "max-size"), "10m", stronger="smaller_size", obstacle=rotation_obstacle),
+    ProfileKey(("log-opts", "max-file"), "3", stronger="smaller_number", obstacle=rotation_obstacle),
     ProfileKey(("live-restore",), True, obstacle=_no_swarm),
     ProfileKey(("seccomp-profile",), "builtin", weak=("unconfined",)),
 )
@@ -168,7 +176,7 @@ def wanted_settings(
             problems += _flag_conflict(engine, wanted, name, settings[name])
     for entry in PROFILES[profile]:
         if entry.key[0] not in (*unmanaged, *engine.conflicts) and not _named(entry, settings):
-            problems += _add(_with_driver(engine, settings), wanted, entry)
+            problems += _add(with_driver(engine, settings), wanted, entry)
     kept, wanted.pending = moving_keys(
         engine, settings=settings, profile=profile, unmanaged=unmanaged, allow=allow
     )
@@ -179,7 +187,7 @@ def wanted_settings(
     return wanted
 
 
-def _with_driver(engine: Engine, settings: Mapping[str, Any]) -> Engine:
+def with_driver(engine: Engine, settings: Mapping[str, Any]) -> Engine:
     """The engine with the log driver that the settings name: with another one's options it does not start."""
     if "log-driver" not in settings:
         return engine
@@ -217,8 +225,7 @@ def _problems(engine: Engine, settings: Mapping[str, Any], unmanaged: Sequence[s
         for name in engine.conflicts
         if name != "hosts" or "hosts" not in settings
     ]
-    readable = {name: value for name, value in settings.items() if check_key(name, value, None) is None}
-    return found + conflicts(engine, readable)
+    return found + [f"docker_engine_settings: {problem}" for problem in conflicts(engine, settings)]
 
 
 def _flag_conflict(engine: Engine, wanted: Wanted, name: str, value: Any) -> list[str]:

@@ -9,7 +9,7 @@ context; docs.docker.com/engine/security/rootless.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,14 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootles
     UNIT,
     DockerRootlessError,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootless_settings import DAEMON_JSON
 from ansible_collections.bulkhead.hardening.plugins.module_utils._sensitive import DOCKER_PATTERNS
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_conflicts import conflicts
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_engine import Engine
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_profile import (
+    rotation_obstacle,
+    with_driver,
+)
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import leaves
 
 __all__ = ["CONTEXT", "PROFILES", "REFUSED", "DaemonFiles", "daemon_files", "needs", "paths_of", "verdict"]
@@ -88,7 +95,7 @@ def paths_of(home: str) -> list[str]:
     """The files of one user: unit, daemon.json, the client's context, and which one it takes."""
     return [
         f"{home}/.config/systemd/user/{UNIT}",
-        f"{home}/.config/docker/daemon.json",
+        f"{home}/{DAEMON_JSON}",
         f"{home}/{_META}",
         f"{home}/.docker/config.json",
     ]
@@ -108,17 +115,23 @@ def daemon_files(
     :raises DockerRootlessError: a setting cannot be had; every problem in one text
     """
     host, made = found["host"], DaemonFiles()
-    _refuse(settings, host["version"])
     present = state == "present"
-    keys, floors = _daemon_json(made, profile, settings, host["version"]) if present else ({}, [])
+    users = {name: user for name, user in found["users"].items() if name not in found["withheld"]}
+    engines = {name: _engine(host, user) for name, user in users.items()} if present else {}
+    if engines and not host["version"]:
+        raise DockerRootlessError(
+            f"docker_rootless_users: found no version in what {host['dockerd']} --version says, accepted is "
+            f"one such as Docker version 26.1.5, by which its keys are known. {UNCHANGED}"
+        )
+    _refuse(settings, host["version"], engines)
+    wanted = {name: _daemon_json(profile, settings, engine) for name, engine in engines.items()}
+    made.notices = _with_users({name: content.notices for name, content in wanted.items()})
     validate = (
         [host["dockerd"], "--validate", "--config-file=%s"]
-        if present and parse_version(host["version"]) >= (23,)
+        if engines and parse_version(host["version"]) >= (23,)
         else []
     )
-    for name, user in found["users"].items():
-        if name in found["withheld"]:
-            continue
+    for name, user in users.items():
         unit, daemon_json, meta, client = paths_of(user["home"])
         own = present and context
         contents: list[dict[str, Any]] = [
@@ -126,8 +139,9 @@ def daemon_files(
             {
                 "path": daemon_json,
                 "format": "json",
-                "keys": keys,
-                "at_least": floors,
+                "keys": wanted[name].keys if present else {},
+                "at_least": wanted[name].floors if present else [],
+                "look": "docker_daemon" if present else "nothing",
                 "secret": list(DOCKER_PATTERNS),
                 "validate": validate,
             },
@@ -221,7 +235,34 @@ def verdict(found: Mapping[str, Any], proofs: Sequence[Mapping[str, Any]]) -> di
     return {"users": users, "rootful_off": found["rootful_off"], "pending": pending, "failed": failed}
 
 
-def _refuse(settings: Mapping[str, Any], version: str) -> None:
+def _engine(host: Mapping[str, Any], user: Mapping[str, Any]) -> Engine:
+    """A user's daemon, as far as it decides which settings go together."""
+    configured = {"log-driver": "json-file", **user["configured"]}
+    unit, daemon_json, *_client = paths_of(user["home"])
+    return Engine(
+        version=host["version"],
+        binary=host["dockerd"],
+        path=daemon_json,
+        unit=unit,
+        flags={},
+        conflicts=(),
+        settings={name: {"configured": value} for name, value in configured.items()},
+        swarm=False,
+        running=(),
+        bridge_filter=None,
+    )
+
+
+def _with_users(sentences: Mapping[str, Iterable[str]]) -> list[str]:
+    """Sentences by user -> each once, with the users whom it is about."""
+    about: dict[str, list[str]] = {}
+    for name, said in sentences.items():
+        for sentence in said:
+            about.setdefault(sentence, []).append(name)
+    return [f"{sentence} ({', '.join(names)})" for sentence, names in about.items()]
+
+
+def _refuse(settings: Mapping[str, Any], version: str, engines: Mapping[str, Engine]) -> None:
     problems = []
     for name, value in settings.items():
         problem = check_key(name, value, version or None)
@@ -229,36 +270,42 @@ def _refuse(settings: Mapping[str, Any], version: str) -> None:
             problem = f"{name}: found it, accepted is to leave it out: {REFUSED[name]}."
         if problem is not None:
             problems.append(problem)
+    problems += _with_users({name: conflicts(engine, settings) for name, engine in engines.items()})
     if problems:
         lines = "".join(f"\n- {problem}" for problem in problems)
         raise DockerRootlessError(f"docker_rootless_settings: nothing was changed, because of{lines}")
 
 
-def _daemon_json(
-    made: DaemonFiles, profile: str, settings: Mapping[str, Any], version: str
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Exact values, and those that give way to stronger ones."""
+@dataclass
+class _DaemonJson:
+    """A user's daemon.json: exact values, those that give way to stronger ones, and what was left out."""
+
+    keys: dict[str, Any]
+    floors: list[dict[str, Any]] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+
+def _daemon_json(profile: str, settings: Mapping[str, Any], engine: Engine) -> _DaemonJson:
     if profile not in PROFILES:
         raise DockerRootlessError(
             f"docker_rootless_profile: found {profile!r}, accepted are {', '.join(PROFILES)}. {UNCHANGED}"
         )
-    keys, floors = dict(settings), []
+    made = _DaemonJson(dict(settings))
     named = leaves(settings)
     for path, value, stronger, weak in PROFILES[profile]:
         if any(path[: len(key)] == key[: len(path)] for key in named):
             continue
-        if path[0] == "log-opts" and settings.get("log-driver", "json-file") != "json-file":
-            made.notices.append(f"{'.'.join(path)}: left out: it is not for {settings['log-driver']}.")
-            continue
-        problem = check_key(path[0], value if len(path) == 1 else {path[1]: value}, version or None)
+        problem = check_key(path[0], value if len(path) == 1 else {path[1]: value}, engine.version)
+        if path[0] == "log-opts":
+            problem = problem or rotation_obstacle(with_driver(engine, settings))
         if problem is not None:
-            made.notices.append(f"{'.'.join(path)}: left out: {problem}")
+            made.notices.append(f"{'.'.join(path)}: left out: {problem.rstrip('.')}.")
         elif stronger is None and weak is None:
-            keys[path[0]] = value
+            made.keys[path[0]] = value
         else:
             floor = {"key": list(path), "value": value, "stronger": stronger, "weak": weak and list(weak)}
-            floors.append({name: item for name, item in floor.items() if item is not None})
-    return keys, floors
+            made.floors.append({name: item for name, item in floor.items() if item is not None})
+    return made
 
 
 def _unit(host: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ SCRIPT = "/usr/share/docker.io/contrib/dockerd-rootless.sh"
 UNIT = "/home/amber/.config/systemd/user/docker.service"
 DAEMON_JSON = "/home/amber/.config/docker/daemon.json"
 FLOORS = ["log-opts.max-size", "log-opts.max-file", "seccomp-profile"]
-DAEMON = {"version": "26.1.5", "started_at": 500.0, "reloaded_at": None}
+DAEMON = {"version": "26.1.5", "started_at": 500.0, "reloaded_at": None, "configured": {}}
 CLIENT = "/home/amber/.docker/config.json"
 
 
@@ -100,6 +100,75 @@ def test_what_is_named_goes_before_the_profile() -> None:
         "log-opts.max-size",
         "log-opts.max-file",
     ]
+
+
+def _both(**amber: Any) -> dict[str, Any]:
+    """Both users, and what amber's own file says."""
+    found = _found(withheld=[], pending={})
+    found["users"]["amber"] = {**found["users"]["amber"], "configured": amber}
+    return found
+
+
+def test_the_log_options_are_not_for_a_driver_that_the_user_s_own_file_names() -> None:
+    found = _both(**{"log-driver": "journald"})
+    made = docker_rootless_files(found)
+    floors = {
+        path: [".".join(floor["key"]) for floor in file["at_least"]]
+        for path, file in _files(found).items()
+        if path.endswith("/daemon.json")
+    }
+    assert floors == {DAEMON_JSON: FLOORS[2:], DAEMON_JSON.replace("amber", "basil"): FLOORS}
+    assert made["notices"] == [
+        f"{name}: left out: the logging driver is journald, which these options are not for. (amber)"
+        for name in FLOORS[:2]
+    ]
+    assert docker_rootless_files(found, settings={"log-driver": "json-file"})["notices"] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "own", "problem", "users"),
+    [
+        ({"icc": False, "iptables": False}, {}, "icc and iptables both false", "amber, basil"),
+        ({"icc": False}, {"iptables": False}, "icc and iptables both false", "amber"),
+        ({"bridge": "br7", "bip": "10.0.0.1/24"}, {}, "found 'br7' together with bip", "amber, basil"),
+        ({"bip": "10.0.0.1/24"}, {"bridge": "br7"}, "found 'br7' together with bip", "amber"),
+        ({"default-runtime": "nope"}, {}, "found 'nope', which runtimes does not name", "amber, basil"),
+        ({"default-runtime": "runsc"}, {"runtimes": {"runsc": {}}}, "found 'runsc'", "basil"),
+        ({"seccomp-profile": "profile.json"}, {}, "or the absolute path of a profile", "amber, basil"),
+        ({"log-opts": {"max-size": "1m"}}, {"log-driver": "journald"}, "which does not rotate", "amber"),
+        (
+            {"exec-opts": ["native.cgroupdriver=none"]},
+            {},
+            "native.cgroupdriver: found 'none'",
+            "amber, basil",
+        ),
+    ],
+)
+def test_settings_with_which_a_daemon_does_not_start_are_refused(
+    settings: dict[str, Any], own: dict[str, Any], problem: str, users: str
+) -> None:
+    with pytest.raises(AnsibleFilterError) as caught:
+        docker_rootless_files(_both(**own), settings=settings)
+    introduction, *lines = str(caught.value).splitlines()
+    assert introduction == "docker_rootless_settings: nothing was changed, because of"
+    assert len(lines) == 1
+    assert lines[0].startswith("- ")
+    assert problem in lines[0]
+    assert lines[0].endswith(f" ({users})")
+    assert docker_rootless_files(_both(**own), state="absent", settings=settings)["notices"] == []
+
+
+def test_what_the_user_s_file_names_is_looked_for_while_it_is_ours() -> None:
+    assert _files()[DAEMON_JSON]["look"] == "docker_daemon"
+    assert _files(state="absent")[DAEMON_JSON]["look"] == "nothing"
+
+
+def test_an_engine_whose_version_is_not_known_is_refused() -> None:
+    with pytest.raises(
+        AnsibleFilterError, match=r"found no version in what /usr/sbin/dockerd --version says"
+    ):
+        docker_rootless_files(_found(""))
+    assert _files(_found(""), state="absent")[UNIT]["keys"] == {}
 
 
 @pytest.mark.parametrize("name", list(REFUSED))

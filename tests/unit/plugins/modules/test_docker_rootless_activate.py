@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.bulkhead.hardening.plugins.module_utils import (
     _docker_rootful,
     _docker_rootless_port,
+    _docker_rootless_settings,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import DockerRecords
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import (
@@ -266,6 +267,29 @@ def test_when_a_daemon_began_and_was_reloaded_is_told(host: DaemonHost) -> None:
     host.reloaded = "{ path=/bin/kill ; start_time=[Mon 2026-11-30 09:00:01 UTC] ; stop_time=[n/a] }"
     facts = _run(host, check_mode=True)["users"]["amber"]
     assert (facts["started_at"], facts["reloaded_at"]) == (500.0, 1796029201.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "configured"),
+    [
+        (None, {}),
+        ("", {}),
+        ("{", {}),
+        ("[]", {}),
+        ('{"log-driver": "journald", "log-opts": {"splunk-token": "x"}}', {"log-driver": "journald"}),
+        ('{"icc": "no", "bridge": "none"}', {"bridge": "none"}),
+        ('{"runtimes": {"runsc": {"path": "/usr/bin/runsc"}}}', {"runtimes": {"runsc": {}}}),
+    ],
+)
+def test_what_the_user_s_own_file_decides_is_told(
+    host: DaemonHost, monkeypatch: pytest.MonkeyPatch, text: str | None, configured: dict[str, Any]
+) -> None:
+    def read_as(uid: int, _gid: int, path: str, _limit: int) -> bytes | None:
+        assert (uid, path) == (AMBER, f"{host.accounts[AMBER].pw_dir}/.config/docker/daemon.json")
+        return None if text is None else text.encode()
+
+    monkeypatch.setattr(_docker_rootless_settings, "read_as", read_as)
+    assert _run(host, check_mode=True)["users"]["amber"]["configured"] == configured
 
 
 def _look_at(_uid: int, _gid: int, path: str, look: Any, _limit: int) -> bytes | None:

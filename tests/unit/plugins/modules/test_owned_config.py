@@ -20,7 +20,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_store i
 from ansible_collections.bulkhead.hardening.plugins.module_utils._owned_files import Validator
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import primary_group
-from ansible_collections.bulkhead.hardening.plugins.modules.owned_config import read, write
+from ansible_collections.bulkhead.hardening.plugins.modules.owned_config import look_of, read, write
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge import Owner, decide
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import WantedKeys
 
@@ -240,3 +240,24 @@ def test_a_user_s_file_is_old_or_new_after_a_kill_too(existing: bool, stage: int
             assert host.ledger == Ledger()
         calls += 1
     assert calls > 8
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_what_a_user_s_file_names_is_read_as_that_user() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o711)
+        home, profile = directory / "home", directory / "seccomp.json"
+        home.mkdir()
+        os.chown(home, NOBODY, primary_group(NOBODY))
+        profile.write_text('{"defaultAction": "SCMP_ACT_ERRNO"}', encoding="utf-8")
+        profile.chmod(0o600)
+        text = json.dumps({"seccomp-profile": str(profile)})
+        look = look_of({"path": f"{home}/daemon.json", "look": "docker_daemon"})
+        assert "Permission denied" in "".join(look(System(), text))
+        profile.chmod(0o644)
+        assert look(System(), text) == []
+        profile.unlink()
+        assert f"as user {NOBODY}: No such file" in "".join(look(System(), text))
+        roots = look_of({"path": f"{directory}/daemon.json", "look": "docker_daemon"})
+        assert f"seccomp-profile: {profile}: No such file" in "".join(roots(System(), text))
