@@ -41,6 +41,7 @@ def podman_policy_files(
             profile=profile,
             settings=plain(settings or {}),
             users=plain(users or {}),
+            check_mode=check_mode,
         )
     except BulkheadError as error:
         raise AnsibleFilterError(str(error)) from error

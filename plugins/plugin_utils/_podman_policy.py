@@ -177,6 +177,7 @@ def podman_policy(
     profile: str,
     settings: Mapping[str, Any],
     users: Mapping[str, Mapping[str, Any]] | None = None,
+    check_mode: bool = False,
 ) -> Policy:
     """Which keys the files of a host and its users get.
 
@@ -184,12 +185,14 @@ def podman_policy(
         ``storage``), and ``registries`` (`registry_keys`); they go before the profile, also where they are
         weaker
     :param users: name -> settings of one user, in the same form
+    :param check_mode: a user's Podman that has no storage yet was not asked, because it would make one
     :raises PodmanPolicyError: what was asked for by name cannot be had; every problem in one text
     """
     policy, problems = Policy(), []
     for name, account in state.accounts.items():
         wanted = settings if name == ROOT.name else (users or {}).get(name, {})
         draft = _Draft(state, account, profile if name == ROOT.name else "none", wanted)
+        draft.unasked = check_mode and account.uid != 0 and not state.info.get(name)
         draft.work()
         problems += draft.problems
         policy.notices += draft.notices
@@ -218,6 +221,7 @@ class _Draft:
         self.account = account
         self.profile = profile
         self.settings = settings
+        self.unasked = False
         self.notices: list[str] = []
         self.problems: list[str] = []
         self.keys: dict[str, dict[str, Any]] = {file: {} for file in FILES}
@@ -346,7 +350,9 @@ class _Draft:
 
     def _moving(self, path: KeyPath, value: Any) -> None:
         now = self.state.fact(self.account, *_NOW[path]) if path in _NOW else None
-        if now is None:
+        if now is None and self.unasked:
+            self._note_unasked(path)
+        elif now is None:
             self.problems.append(
                 f"{self.where}{'.'.join(path)}: found {value!r}, and what it is now is not known. It "
                 "moves images, volumes or containers; accepted is to leave it out."
@@ -356,6 +362,12 @@ class _Draft:
                 f"{self.where}{'.'.join(path)}: found {value!r}, accepted is {now!r}, which the storage or "
                 "the database has: another value leaves images, volumes or containers behind."
             )
+
+    def _note_unasked(self, path: KeyPath) -> None:
+        self.notices.append(
+            f"{self.where}{'.'.join(path)}: left out in check mode: what it is says podman info, which would "
+            "make this account's first storage. A run compares it."
+        )
 
     def _fits(self, path: KeyPath, value: Any) -> bool:
         """Whether the host can have a value that is right in itself."""
@@ -457,7 +469,9 @@ class _Draft:
                     self._put("storage", path, value)
         for path in _STORAGE_CORE:
             now = self.state.fact(self.account, *_NOW[path])
-            if now is None:
+            if now is None and self.unasked:
+                self._note_unasked(path)
+            elif now is None:
                 self.problems.append(
                     f"{self.where}{own}: found no {'.'.join(path)} in the answer of podman info, accepted is "
                     "an answer that has it: without it Podman would not start."

@@ -441,6 +441,25 @@ def test_a_file_in_a_home_is_validated_only_where_the_user_s_podman_runs() -> No
     ]
 
 
+@pytest.mark.parametrize(
+    "settings", [{"storage": {"options": {"overlay": {"mountopt": "nodev"}}}}, {"storage": {"driver": "vfs"}}]
+)
+def test_check_mode_passes_where_a_user_has_no_storage_yet(settings: dict[str, Any]) -> None:
+    facts = _facts(users=[{**ALICE, "info": None}])
+    policy = podman_policy_files(facts, users={"alice": settings}, check_mode=True)
+    wanted = {"storage": settings["storage"]} if "options" in settings["storage"] else {}
+    assert _keys(policy, "/home/alice/.config/containers/storage.conf") == wanted
+    assert any(
+        notice.startswith("users.alice: storage.driver: left out in check mode:")
+        for notice in policy["notices"]
+    )
+    assert "users.alice: " in _error(facts, users={"alice": settings})
+    silent = {**facts, "info": {}, "version": "5.4.2"}
+    assert "found no storage.driver" in _error(
+        silent, settings={"storage": {"options": {"overlay": {"mountopt": "nodev"}}}}, check_mode=True
+    )
+
+
 def test_a_host_without_an_answer_and_an_unknown_profile_are_refused() -> None:
     assert "found no version" in _error({})
     assert "accepted are: none, baseline, strict" in _error(_facts(), profile="paranoid")
