@@ -15,6 +15,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._file_replaceme
 from ansible_collections.bulkhead.hardening.plugins.module_utils._port_errors import NotThere, PortError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._port_files import as_port_errors
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import Completed, System
+from ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_model import RESTART_UNIT
 from ansible_collections.bulkhead.hardening.plugins.module_utils._shadow_locks import shadow_locks
 from ansible_collections.bulkhead.hardening.plugins.module_utils._subid import users_in_question
 from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_model import (
@@ -38,6 +39,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_text imp
     parse_subids,
     subid_source,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_session import account_environment
 
 __all__ = ["SubidHost", "View"]
 
@@ -194,6 +196,33 @@ class SubidHost:
         except PortError as error:
             return printable(str(error))
         return None if completed.returncode == 0 else str(_failed(completed))
+
+    def start_containers(self, account: Account) -> Optional[str]:
+        """Start what a migration stopped and Podman's own unit starts at boot; None, or what went wrong.
+
+        Only where the user's manager runs and the unit is enabled. Once it ran it stays active
+        (RemainAfterExit=), so that a start would do nothing.
+        """
+        runtime = f"/run/user/{account.uid}"
+        try:
+            if not self._system.exists(f"{runtime}/bus"):
+                return None
+            if self._systemctl(account, "is-enabled").stdout.strip() != "enabled":
+                return None
+            completed = self._systemctl(account, "restart")
+        except PortError as error:
+            return printable(str(error))
+        return None if completed.returncode == 0 else str(_failed(completed))
+
+    def _systemctl(self, account: Account, verb: str) -> Completed:
+        """Asks the user's own manager about `RESTART_UNIT`, as the user."""
+        return self._system.run(
+            ["systemctl", "--user", verb, RESTART_UNIT],
+            timeout=MIGRATE_SECONDS,
+            environment=account_environment(self._system.account_named(account.name)),
+            uid=account.uid,
+            gid=account.gid,
+        )
 
 
 def _new_file(descriptor: int) -> None:

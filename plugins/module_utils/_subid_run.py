@@ -126,15 +126,22 @@ def _write(host: SubidHost, view: View, plan: SubidPlan) -> None:
 
 
 def _migrate(host: SubidHost, view: View, plan: SubidPlan) -> None:
-    """Let Podman take the new ranges over.
+    """Let Podman take the new ranges over, and start again what the user's boot would start.
 
     :raises SubidError: it did not for a user; the ranges are there all the same
     """
     failed = []
     for user in plan.migrate:
-        said = host.migrate(view.host.accounts[user])
+        account = view.host.accounts[user]
+        said = host.migrate(account)
         if said is not None:
             failed.append(f"{user}: {said}")
+            continue
+        left = host.start_containers(account)
+        if left is not None:
+            plan.notices.append(
+                f"{user}: not all containers with the restart policy always run again: {left}"
+            )
     if failed:
         raise SubidError(
             "The ranges are written, and not in force for all containers: podman system migrate failed for "

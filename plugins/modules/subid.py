@@ -57,6 +57,8 @@ options:
   migrate:
     description:
       - Allows C(podman system migrate) for a user whose Podman has storage, B(which stops their containers).
+        Afterwards the user's C(podman-restart.service) is started again where it is enabled, which starts
+        those with the restart policy V(always).
       - Without it such a user gets no ids, and is reported as pending.
     type: bool
     default: false

@@ -46,7 +46,7 @@ class ShadowSystem(FakeSystem):
 
     def run(self, argv: Sequence[str], **options: Any) -> Completed:
         if argv[0] != "getent":
-            if argv[0] == "podman":
+            if argv[0] in ("podman", "systemctl"):
                 self.environments.append((options["environment"], options["uid"], options["gid"]))
             return super().run(argv, **options)
         names, records = argv[2:], list(self.accounts.values())
@@ -286,6 +286,39 @@ def test_storage_of_podman_needs_permission(system: ShadowSystem) -> None:
     }
     assert system.environments == [(environment, ALICE, ALICE)]
     assert not _run(system, migrate=True)["changed"]
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("enabled", "restarted", "notices"),
+    [
+        ("enabled", 0, []),
+        ("disabled", None, []),
+        (
+            "enabled",
+            1,
+            [
+                "alice: not all containers with the restart policy always run again: systemctl --user "
+                "restart podman-restart.service: exit status 1: see journalctl"
+            ],
+        ),
+    ],
+)
+def test_what_a_migration_stops_comes_back_as_after_a_boot(
+    system: ShadowSystem, enabled: str, restarted: int | None, notices: list[str]
+) -> None:
+    _theirs(system, "/home", PODMAN)
+    system.write("/usr/bin/podman").chmod(0o755)
+    system.write(f"/run/user/{ALICE}/bus")
+    ask, restart = (
+        ("systemctl", "--user", verb, "podman-restart.service") for verb in ("is-enabled", "restart")
+    )
+    system.answers.update({MIGRATE: "", ask: f"{enabled}\n"})
+    if restarted is not None:
+        system.answers[restart] = Completed(restart, restarted, "", "see journalctl")
+    assert _run(system, migrate=True)["notices"] == notices
+    assert system.ran == [MIGRATE, ask, *([] if restarted is None else [restart])]
+    assert {(uid, gid) for _environment, uid, gid in system.environments} == {(ALICE, ALICE)}
 
 
 @as_root
