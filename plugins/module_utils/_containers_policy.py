@@ -21,12 +21,16 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import P
 __all__ = [
     "LOCAL_TRANSPORTS",
     "POLICY_PATH",
+    "REFUSED_BY_POLICY",
     "TRANSPORTS",
     "ContainersPolicyError",
     "parse_policy",
     "policy_problems",
     "scope_problem",
 ]
+
+# How containers/image begins what it says of an image that the policy refuses (copy/single.go).
+REFUSED_BY_POLICY = "Source image rejected"
 
 POLICY_PATH = "/etc/containers/policy.json"
 LOCAL_TRANSPORTS = (

@@ -15,6 +15,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._cgroups import
     marks_of,
     parse_cgroup_file,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._containers_policy import REFUSED_BY_POLICY
 from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_proof import (
     DID_NOT_START,
     Limits,
@@ -109,7 +110,7 @@ def _proof(
     reason = proving.reason()
     return {
         **proof,
-        "tried": True,
+        "tried": proving.tried,
         "proven": reason is None,
         "reason": reason,
         "facts": proving.facts,
@@ -143,6 +144,7 @@ class _Proving:
         self._trial = trial
         self._image = image
         self._uid = session.account.pw_uid
+        self.tried = True
         self.facts: Optional[dict[str, Any]] = None
         self.said: dict[str, str] = {}
         self.left: list[str] = []
@@ -170,6 +172,12 @@ class _Proving:
         if trial.image is None:
             with sealed_input(self._image or b"") as tar:
                 made = self._run(trial.import_command(), _IMPORT_SECONDS, stdin=tar)
+            if made.returncode != 0 and REFUSED_BY_POLICY in made.stderr:
+                self.tried = False
+                return (
+                    f"the policy of images refuses one that is imported ({_said(made)}). "
+                    "image_trust_local_transports: accept lets it in, or name an image that the account has"
+                )
             if made.returncode != 0:
                 return f"the image could not be made: {_said(made)}"
         started = self._run(trial.start_command(), _START_SECONDS)

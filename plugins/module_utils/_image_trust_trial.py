@@ -3,7 +3,7 @@
 """Pulls into a storage that is thrown away: does the policy let an image in, is a kind of signature verified?
 
 A pull that fails proves nothing by itself: the registry may be away. Only the words with which
-containers/image refuses by policy (``copy/single.go``, "Source image rejected") are a refusal.
+containers/image refuses by policy (`REFUSED_BY_POLICY`) are a refusal.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from typing import Any, Optional
 
+from ansible_collections.bulkhead.hardening.plugins.module_utils._containers_policy import REFUSED_BY_POLICY
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import printable
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     Completed,
@@ -25,7 +26,6 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
 __all__ = ["lack_of_sigstore", "try_image"]
 
 _SECONDS = 300.0
-_REFUSED = "Source image rejected"
 _SAID = 500
 # What Podman 4.3 and Skopeo 1.9 of Debian 12 answer to every sigstore signature, also to a good one (tried).
 _LACKING = "sigstore disabled"
@@ -54,7 +54,7 @@ def try_image(system: System, reference: str, *, wanted: str) -> dict[str, Any]:
     said = (completed.stderr or completed.stdout).strip()
     if completed.returncode == 0:
         return _outcome(reference, wanted, "pulled", "")
-    return _outcome(reference, wanted, "refused" if _REFUSED in said else "error", said)
+    return _outcome(reference, wanted, "refused" if REFUSED_BY_POLICY in said else "error", said)
 
 
 def lack_of_sigstore(system: System) -> Optional[str]:

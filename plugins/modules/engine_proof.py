@@ -93,8 +93,8 @@ proofs:
       type: bool
     tried:
       description:
-        - Whether it was tried. It is not in check mode, and where the host lacks the engine or what an image
-          is made of.
+        - Whether it was tried. It is not in check mode, where the host lacks the engine or what an image is
+          made of, and where the policy for images (C(policy.json)) refuses the one that is made.
       type: bool
     reason:
       description: Why it is not proven, or null.

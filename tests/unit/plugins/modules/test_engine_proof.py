@@ -201,6 +201,20 @@ def test_a_limit_that_was_not_asked_for_needs_no_controller_and_is_shown(host: E
     assert not {"--cpus", "--pids-limit"} & set(host.commands[1].argv)
 
 
+def test_a_policy_of_images_that_refuses_the_import_is_no_failure_of_the_engine(host: EngineHost) -> None:
+    said = "Error: Source image rejected: Running image tarball:/var/tmp/x is rejected by policy."
+    host.failing["import"] = Completed((), 125, "", said)
+    (proof,) = _prove(host, "alice")
+    assert (proof["proven"], proof["tried"]) == (False, False)
+    assert "image_trust_local_transports: accept" in proof["reason"]
+    assert said in proof["reason"]
+    assert "run" not in host.verbs()
+    host.failing["import"] = Completed((), 125, "", "Error: no space left on device")
+    (proof,) = _prove(host, "alice")
+    assert proof["tried"] is True
+    assert "the image could not be made" in proof["reason"]
+
+
 def test_check_mode_starts_nothing_and_says_so(host: EngineHost) -> None:
     (proof,) = _prove(host, "alice", check_mode=True)
     assert (proof["proven"], proof["reason"]) == (False, "check mode starts no container")
