@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ansible_collections.bulkhead.hardening.plugins.filter.podman_policy import 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_keys import check_key
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._merge import CurrentFile, Owner, decide
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._podman_policy import PROFILES
+from ansible_collections.bulkhead.hardening.plugins.plugin_utils._podman_verdict import _INFO
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import WantedKeys
 from hypothesis import given
 from hypothesis import strategies as st
@@ -323,6 +325,78 @@ def test_podman_info_is_the_witness() -> None:
     shown = {"host": {"security": {"capabilities": "CAP_KILL,CAP_CHOWN"}}}
     assert _state(key, shown, CAPABILITIES) == ("in_force", "podman info")
     assert _state(key, {}, CAPABILITIES) == ("failed", "podman info")
+
+
+OVERLAY = {"storage": {"options": {"overlay": {"mountopt": "nodev"}}}}
+# key -> settings, what podman info shows where they are in force, and where they are not
+SHOWN: dict[str, tuple[dict[str, Any], Any, Any]] = {
+    "containers.default_capabilities": (CAPABILITIES, "CAP_KILL,CAP_CHOWN", "CAP_CHOWN"),
+    "containers.seccomp_profile": (
+        {"containers": {"seccomp_profile": "/etc/seccomp.json"}},
+        "/etc/seccomp.json",
+        "/usr/share/containers/seccomp.json",
+    ),
+    "containers.log_driver": ({"containers": {"log_driver": "journald"}}, "journald", "k8s-file"),
+    "engine.cgroup_manager": ({"engine": {"cgroup_manager": "systemd"}}, "systemd", "cgroupfs"),
+    "engine.events_logger": ({"engine": {"events_logger": "journald"}}, "journald", "file"),
+    "engine.runtime": ({"engine": {"runtime": "runc"}}, "runc", "crun"),
+    "storage.driver": (OVERLAY, "overlay", "vfs"),
+    "storage.graphroot": (OVERLAY, "/var/lib/containers/storage", "/srv/storage"),
+    "storage.runroot": (OVERLAY, "/run/containers/storage", "/srv/run"),
+    "storage.options.overlay.mountopt": (OVERLAY, "nodev", "nodev,metacopy=on"),
+    "unqualified-search-registries": (
+        {"registries": {"search": ["a.example"]}},
+        ["a.example"],
+        ["a.example", "docker.io"],
+    ),
+}
+
+
+def _info_with(path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """The table of podman info that a path begins with, with one value in it."""
+    table = copy.deepcopy(INFO["5.4.2"][path[0]])
+    place = table
+    for name in path[1:-1]:
+        place = place.setdefault(name, {})
+    place[path[-1]] = value
+    return {path[0]: table}
+
+
+def test_what_podman_info_shows_has_a_case_each() -> None:
+    assert {tuple(key.split(".")) for key in SHOWN} == set(_INFO)
+
+
+@pytest.mark.parametrize("key", SHOWN)
+def test_what_podman_info_shows_is_believed_and_not_the_file(key: str) -> None:
+    settings, wanted, otherwise = SHOWN[key]
+    path = _INFO[tuple(key.split("."))]
+    assert _state(key, _info_with(path, wanted), settings) == ("in_force", "podman info")
+    assert _state(key, _info_with(path, otherwise), settings) == ("failed", "podman info")
+
+
+BLOCKED = {"registries": {"blocked": ["docker.io"]}}
+MIRRORED = {"registries": {"mirrored": [{"prefix": "docker.io", "mirrors": ["mirror.example"]}]}}
+AT_MIRROR = [{"Location": "mirror.example", "Insecure": False, "PullFromMirror": ""}]
+
+
+@pytest.mark.parametrize(
+    ("settings", "shown", "state"),
+    [
+        (BLOCKED, {"Blocked": True}, "in_force"),
+        (BLOCKED, {"Blocked": False}, "failed"),
+        (BLOCKED, {"Blocked": True, "Insecure": True}, "failed"),
+        (BLOCKED, {"Blocked": True, "Mirrors": AT_MIRROR}, "failed"),
+        (MIRRORED, {"Blocked": False, "Mirrors": AT_MIRROR}, "in_force"),
+        (MIRRORED, {"Blocked": False, "Mirrors": None}, "failed"),
+        (MIRRORED, {"Blocked": True, "Mirrors": AT_MIRROR}, "failed"),
+        (MIRRORED, {"Mirrors": [*AT_MIRROR, {"Location": "other.example"}]}, "failed"),
+    ],
+)
+def test_what_podman_info_shows_of_a_registry(
+    settings: dict[str, Any], shown: dict[str, Any], state: str
+) -> None:
+    info = {"registries": {"docker.io": {"Prefix": "docker.io", "Location": "docker.io", **shown}}}
+    assert _state("registry[docker.io]", info, settings) == (state, "podman info")
 
 
 def test_a_started_container_is_the_witness() -> None:
