@@ -60,9 +60,9 @@ def podman_policy_verdict(
 ) -> dict[str, Any]:
     """See podman_policy_verdict.yml."""
     made, tried = plain(policy), plain(list(proofs))
-    measured = [container_of(proof) for proof in tried if proof["facts"] is not None]
     try:
         state = PodmanState.from_facts(plain(facts))
+        measured = [container_of(proof, state) for proof in tried if proof["facts"] is not None]
         found = [*plain(list(containers)), *measured]
         verdicts = judge_policy(state, made["files"], made["owners"], found)
     except BulkheadError as error:

@@ -40,6 +40,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._proc_status im
     read_lsm,
     read_status,
     root_outside,
+    selinux_enforcing,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._process_objects import program_is
 
@@ -82,9 +83,6 @@ def view_host(system: System) -> HostView:
     with system.process(1) as first:
         namespaces = {name: _link(first, name) for name in _NAMESPACES}
         mounts = read_mounts(first)
-    enforcing: bool | None = None
-    with contextlib.suppress(NotThere):
-        enforcing = system.read_text("/sys/fs/selinux/enforce").strip() == "1"
     last = system.read_text("/proc/sys/kernel/cap_last_cap").strip()
     booted = [line for line in system.read_text("/proc/stat").splitlines() if line.startswith("btime ")]
     if not last.isdigit() or not booted:
@@ -94,7 +92,7 @@ def view_host(system: System) -> HostView:
         mounts=HostMounts(mounts),
         limits=CgroupLimits(system, mounts.mounts),
         every_capability=(1 << (int(last) + 1)) - 1,
-        selinux_enforcing=enforcing,
+        selinux_enforcing=selinux_enforcing(system),
         boot_time=float(booted[0].split()[1]),
     )
 

@@ -26,7 +26,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_proof i
     proof_image,
     refusal,
 )
-from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import printable
+from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import attempt, printable
 from ansible_collections.bulkhead.hardening.plugins.module_utils._mounts import read_mounts
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     Completed,
@@ -38,7 +38,10 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
 from ansible_collections.bulkhead.hardening.plugins.module_utils._proc_status import (
     ProcessStatus,
     id_map,
+    read_lsm,
     read_status,
+    resource_limits,
+    selinux_enforcing,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_session import (
     UserSession,
@@ -214,7 +217,8 @@ class _Proving:
                     continue
                 status = read_status(process)
                 if status.namespace_pids[-1] == 1 and len(status.namespace_pids) > 1:
-                    return _facts(process, status, mark, limits.read(paths, mark.path))
+                    enforcing = selinux_enforcing(self._system)
+                    return _facts(process, status, mark, limits.read(paths, mark.path), enforcing)
         return None
 
     def _may_be(self, mark: CgroupMark) -> bool:
@@ -235,7 +239,11 @@ class _Proving:
 
 
 def _facts(
-    process: ProcessHandle, status: ProcessStatus, mark: CgroupMark, limits: Mapping[str, Any]
+    process: ProcessHandle,
+    status: ProcessStatus,
+    mark: CgroupMark,
+    limits: Mapping[str, Any],
+    enforcing: Optional[bool],
 ) -> dict[str, Any]:
     return {
         "pid": process.pid,
@@ -246,6 +254,8 @@ def _facts(
         "seccomp": status.seccomp(),
         "no_new_privileges": status.no_new_privileges,
         "uid_map": id_map(process),
+        "rlimits": attempt(lambda: resource_limits(process)),
+        "lsm": attempt(lambda: read_lsm(process, selinux_enforcing=enforcing)),
     }
 
 

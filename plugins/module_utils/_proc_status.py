@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     NotThere,
     PortError,
     ProcessHandle,
+    System,
 )
 
 __all__ = [
@@ -24,7 +26,9 @@ __all__ = [
     "parse_status",
     "read_lsm",
     "read_status",
+    "resource_limits",
     "root_outside",
+    "selinux_enforcing",
 ]
 
 # fmt: off
@@ -40,6 +44,26 @@ _CAPABILITIES = (
 # fmt: on
 _SECCOMP_MODES = {"0": "disabled", "1": "strict", "2": "filter"}  # prctl(2), PR_GET_SECCOMP
 _ID_MAP_LIMIT = 64 * 1024  # 340 lines at most, user_namespaces(7)
+
+# The names of /proc/PID/limits (fs/proc/base.c, lnames), as ulimits are called.
+_RESOURCES = {
+    "cpu time": "cpu",
+    "file size": "fsize",
+    "data size": "data",
+    "stack size": "stack",
+    "core file size": "core",
+    "resident set": "rss",
+    "processes": "nproc",
+    "open files": "nofile",
+    "locked memory": "memlock",
+    "file locks": "locks",
+    "pending signals": "sigpending",
+    "msgqueue size": "msgqueue",
+    "nice priority": "nice",
+    "realtime priority": "rtprio",
+    "realtime timeout": "rttime",
+}
+_RESOURCE = re.compile(r"Max ([a-z ]+?) +(\d+|unlimited) +(\d+|unlimited) *\w*")
 
 # Domains that container-selinux and the reference policy leave unconfined.
 _UNCONFINED_DOMAINS = {
@@ -144,6 +168,27 @@ def id_map(process: ProcessHandle) -> list[dict[str, int]]:
 def root_outside(ranges: list[dict[str, int]]) -> int | None:
     """The host's id of the container's root, or None when its root is mapped to nobody."""
     return next((entry["outside"] for entry in ranges if entry["inside"] == 0 and entry["count"]), None)
+
+
+def resource_limits(process: ProcessHandle) -> dict[str, dict[str, int | None]]:
+    """The soft and hard limits of /proc/PID/limits by the names of ulimits; None: unlimited."""
+    rows = (_RESOURCE.fullmatch(line) for line in process.read_text("limits").splitlines())
+    return {
+        _RESOURCES[row[1]]: {"soft": _number_of(row[2]), "hard": _number_of(row[3])}
+        for row in rows
+        if row is not None and row[1] in _RESOURCES
+    }
+
+
+def _number_of(text: str) -> int | None:
+    return None if text == "unlimited" else int(text)
+
+
+def selinux_enforcing(system: System) -> bool | None:
+    """Whether SELinux denies what its policy does not let; None: it is off."""
+    with contextlib.suppress(NotThere):
+        return system.read_text("/sys/fs/selinux/enforce").strip() == "1"
+    return None
 
 
 def read_lsm(process: ProcessHandle, *, selinux_enforcing: bool | None) -> dict[str, Any]:

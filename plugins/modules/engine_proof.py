@@ -105,7 +105,8 @@ proofs:
         - What the kernel says of the container's first process, or null. C(limits) has C(cpu_cores),
           C(memory_bytes) and C(pids), where null is no limit; C(capabilities) has lists of names, among them
           C(effective) and C(bounding); further C(seccomp), C(no_new_privileges), C(uid), C(uid_map),
-          C(cgroup) and C(pid).
+          C(rlimits) (C(soft) and C(hard) by the names of ulimits, null for unlimited), C(lsm) (C(name),
+          C(label) and C(mode)), C(cgroup) and C(pid).
       type: dict
     said:
       description: What the engine said, such as C(ipc_mode); of a user's it is the user's word.

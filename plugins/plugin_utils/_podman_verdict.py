@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import parse_version
+from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import is_unreadable
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import same
 from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_files import FILES, ROOT, Account
 from ansible_collections.bulkhead.hardening.plugins.module_utils._podman_keys import (
@@ -36,6 +37,24 @@ _INFO: dict[KeyPath, tuple[str, ...]] = {
     ("unqualified-search-registries",): ("registries", "search"),
 }
 
+# Which fact of a container shows a key's value.
+_SHOWN_BY_CONTAINER: dict[KeyPath, str] = {
+    ("containers", "pids_limit"): "pids_max",
+    ("containers", "default_capabilities"): "bounding",
+    ("containers", "seccomp_profile"): "Seccomp",
+    ("containers", "ipcns"): "ipc_mode",
+    ("containers", "default_ulimits"): "rlimits",
+    ("containers", "apparmor_profile"): "apparmor",
+    ("containers", "userns"): "userns",
+}
+# By mode, what the account may be in the container (`_user_namespace`); from others nothing follows.
+_USER_NAMESPACES = {
+    "host": ("host",),
+    "keep-id": ("keep-id",),
+    "nomap": ("nomap",),
+    "auto": ("keep-id", "nomap"),
+}
+
 
 @dataclass(frozen=True)
 class KeyVerdict:
@@ -57,9 +76,9 @@ class KeyVerdict:
     by: str
 
 
-def container_of(proof: Mapping[str, Any]) -> dict[str, Any]:
+def container_of(proof: Mapping[str, Any], state: PodmanState) -> dict[str, Any]:
     """A proof of `engine_proof`, with facts, as one of the containers of `judge_policy`."""
-    facts = proof["facts"]
+    facts, uid = proof["facts"], state.accounts[proof["user"]].uid
     pids = facts["limits"].get("pids", False)
     return {
         "name": f"that {proof['user']} started to be measured",
@@ -69,7 +88,25 @@ def container_of(proof: Mapping[str, Any]) -> dict[str, Any]:
         "Seccomp": {"disabled": 0, "strict": 1, "filter": 2}.get(str(facts["seccomp"]["mode"])),
         "pids_max": "max" if pids is None else pids if isinstance(pids, int) and pids else None,
         "ipc_mode": proof["said"].get("ipc_mode"),
+        "rlimits": None if is_unreadable(facts["rlimits"]) else facts["rlimits"] or None,
+        "apparmor": facts["lsm"].get("label")
+        if uid == 0 and facts["lsm"].get("name") == "apparmor"
+        else None,
+        "userns": _user_namespace(facts["uid_map"], uid),
     }
+
+
+def _user_namespace(uid_map: Sequence[Mapping[str, int]], uid: int) -> str:
+    """What the account is in the container, as the mode that makes it so.
+
+    ``host``: root; ``keep-id``: somebody else; ``nomap``: nobody.
+    """
+    inside = [
+        entry["inside"] + uid - entry["outside"]
+        for entry in uid_map
+        if entry["outside"] <= uid < entry["outside"] + entry["count"]
+    ]
+    return "nomap" if not inside else "host" if inside[0] == 0 else "keep-id"
 
 
 def judge_policy(
@@ -86,7 +123,8 @@ def judge_policy(
     :param containers: facts of running containers: ``name``, ``account``, ``probe`` (whether it was started
         after the change and without options, to be measured), ``CapBnd`` (hexadecimal) and
         ``Seccomp`` (0, 1, 2) as in /proc/PID/status, ``pids_max`` (a number, or ``max``), and
-        ``ipc_mode`` as podman inspect has it (4.3.1 makes them shareable whatever the file says: tried)
+        ``ipc_mode`` as podman inspect has it (4.3.1 makes them shareable whatever the file says: tried);
+        those of `container_of` further ``rlimits``, ``apparmor`` (the profile) and ``userns``
     """
     verdicts = []
     ours = {file["path"]: _wanted(file["keys"]) for file in files}
@@ -160,7 +198,8 @@ def _measured(
         shown = state.fact(account, "registries", key[1])
     if shown is not None and not _shows(key, shown, wanted):
         return KeyVerdict(account.name, name, "failed", shown, "podman info")
-    probes = [(entry, _of_container(key, entry)) for entry in containers if entry.get("probe")]
+    measurable = key != ("containers", "userns") or _tells(account, wanted)
+    probes = [(entry, _of_container(key, entry)) for entry in containers if entry.get("probe") and measurable]
     for entry, value in probes:
         if value is not None and not _holds(key, value, wanted):
             if key == ("containers", "ipcns") and value == "shareable" and not _can_be_private(state):
@@ -207,15 +246,10 @@ def _capabilities(names: Sequence[str]) -> set[str]:
 
 def _of_container(key: KeyPath, entry: Mapping[str, Any]) -> Any:
     """What a container's processes show of a key, ``None`` where nothing does."""
-    if key == ("containers", "pids_limit"):
-        return entry.get("pids_max")
     if key == ("containers", "default_capabilities") and entry.get("CapBnd") is not None:
         return capability_names(int(str(entry["CapBnd"]), 16))
-    if key == ("containers", "default_capabilities"):
-        return entry.get("bounding")
-    if key == ("containers", "seccomp_profile"):
-        return entry.get("Seccomp")
-    return entry.get("ipc_mode") if key == ("containers", "ipcns") else None
+    name = _SHOWN_BY_CONTAINER.get(key)
+    return entry.get(name) if name is not None else None
 
 
 def _holds(key: KeyPath, value: Any, wanted: Any) -> bool:
@@ -223,7 +257,32 @@ def _holds(key: KeyPath, value: Any, wanted: Any) -> bool:
         return _capabilities(value) == _capabilities(wanted)
     if key == ("containers", "seccomp_profile"):
         return str(value) == "2"
+    if key == ("containers", "default_ulimits"):
+        return all(_limits(value, ulimit) for ulimit in wanted)
+    if key == ("containers", "userns"):
+        return value in _USER_NAMESPACES[wanted]
     return str(value) == str(wanted)
+
+
+def _tells(account: Account, mode: str) -> bool:
+    """Whether it follows from a mode what the account is in a container; root's keep-id changes nothing."""
+    return mode in _USER_NAMESPACES and (account.uid != 0 or mode in ("host", "auto"))
+
+
+def _limits(rlimits: Mapping[str, Mapping[str, int | None]], ulimit: str) -> bool:
+    """Whether a process has a limit like ``nofile=1024:4096``, or a lower one: a user's cannot be raised."""
+    name, _equals, values = ulimit.partition("=")
+    soft, _colon, hard = values.partition(":")
+    found = rlimits.get(name)
+    return (
+        found is not None
+        and _at_most(found["soft"], int(soft))
+        and _at_most(found["hard"], int(hard or soft))
+    )
+
+
+def _at_most(found: int | None, wanted: int) -> bool:
+    return wanted == -1 or (found is not None and found <= wanted)
 
 
 def _is_older(key: KeyPath, entry: Mapping[str, Any], wanted: Any) -> bool:

@@ -424,13 +424,21 @@ def _proof(user: str = "root", **facts: Any) -> dict[str, Any]:
         "limits": {"pids": 2048},
         "capabilities": {"bounding": ["CAP_CHOWN", "CAP_KILL"]},
         "seccomp": {"mode": "filter", "filters": 1},
+        "rlimits": {"nofile": {"soft": 1024, "hard": 4096}, "core": {"soft": None, "hard": None}},
+        "lsm": {"name": "apparmor", "label": "containers-default", "mode": "enforce"},
+        "uid_map": [{"inside": 0, "outside": 0, "count": 4294967295}],
         **facts,
     }
     return {"user": user, "facts": found, "reason": None, "said": {"ipc_mode": "private"}}
 
 
-def _proven(settings: dict[str, Any], *proofs: dict[str, Any], version: str = "5.4.2") -> dict[str, Any]:
-    facts = _facts(version)
+def _proven(
+    settings: dict[str, Any],
+    *proofs: dict[str, Any],
+    version: str = "5.4.2",
+    more: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    facts = _facts(version, **(more or {}))
     policy = podman_policy_files(facts, profile="none", settings={"containers": settings})
     return podman_policy_verdict(_written(facts, policy), policy=policy, proofs=proofs)
 
@@ -450,6 +458,12 @@ def _proven(settings: dict[str, Any], *proofs: dict[str, Any], version: str = "5
             {"seccomp": {"mode": "disabled", "filters": 0}},
             "0",
         ),
+        ({"default_ulimits": ["nofile=1024:2048"]}, {}, "4096"),
+        ({"default_ulimits": ["nofile=512:4096"]}, {}, "1024"),
+        ({"default_ulimits": ["nofile=1024:4096", "core=0"]}, {}, "None"),
+        ({"apparmor_profile": "containers-strict"}, {}, "containers-default"),
+        ({"userns": "auto"}, {}, "host"),
+        ({"userns": "host"}, {"uid_map": [{"inside": 0, "outside": 100000, "count": 65536}]}, "nomap"),
     ],
 )
 def test_a_proof_is_the_witness(settings: dict[str, Any], facts: dict[str, Any], found: str) -> None:
@@ -467,6 +481,54 @@ def test_a_proof_that_shows_what_is_wanted_makes_it_in_force() -> None:
         "containers.ipcns": "in_force",
     }
     assert (verdict["holds"], verdict["pending"], verdict["failed"]) == (True, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "facts"),
+    [
+        ({"default_ulimits": ["nofile=1024:4096"]}, {}),
+        ({"default_ulimits": ["nofile=2048:8192", "core=-1"]}, {}),
+        ({"apparmor_profile": "containers-default"}, {}),
+        ({"userns": "host"}, {}),
+        ({"userns": "auto"}, {"uid_map": [{"inside": 0, "outside": 100000, "count": 65536}]}),
+    ],
+)
+def test_what_a_proof_shows_is_in_force(settings: dict[str, Any], facts: dict[str, Any]) -> None:
+    keys = _proven(settings, _proof(**facts), more={"auto_userns_ids": True})["keys"]
+    assert [(entry["state"], entry["by"]) for entry in keys] == [
+        ("in_force", "the container that root started to be measured")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "facts"),
+    [
+        ({"userns": "private"}, {}),
+        ({"userns": "keep-id"}, {}),
+        ({"apparmor_profile": "x"}, {"lsm": {"name": "none", "label": None, "mode": "unconfined"}}),
+        ({"apparmor_profile": "x"}, {"lsm": {"unreadable": "EINVAL"}}),
+        ({"default_ulimits": ["core=0"]}, {"rlimits": {"unreadable": "EPERM"}}),
+    ],
+)
+def test_what_a_proof_does_not_show_is_configured(settings: dict[str, Any], facts: dict[str, Any]) -> None:
+    assert [entry["state"] for entry in _proven(settings, _proof(**facts))["keys"]] == ["configured"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "inside", "state"),
+    [
+        ("keep-id", {"inside": 1000, "outside": 1000, "count": 1}, "in_force"),
+        ("keep-id", {"inside": 0, "outside": 1000, "count": 1}, "failed"),
+        ("nomap", {"inside": 0, "outside": 100000, "count": 65536}, "in_force"),
+        ("nomap", {"inside": 0, "outside": 1000, "count": 1}, "failed"),
+        ("host", {"inside": 0, "outside": 1000, "count": 1}, "in_force"),
+        ("auto", {"inside": 0, "outside": 1000, "count": 1}, "failed"),
+    ],
+)
+def test_who_a_user_is_in_a_container(mode: str, inside: dict[str, int], state: str) -> None:
+    more = {"users": [ALICE], "auto_userns_ids": True}
+    found = _proven({"userns": mode}, _proof("alice", uid_map=[inside]), more=more)["keys"]
+    assert [entry["state"] for entry in found if entry["account"] == "alice"] == [state]
 
 
 @pytest.mark.parametrize(("version", "part"), [("4.3.1", "pending"), ("5.4.2", "failed")])

@@ -49,6 +49,12 @@ STATIC += (
 )
 DYNAMIC = STATIC[:64] + (3).to_bytes(4, "little") + STATIC[68:]
 
+RLIMITS = """Limit                     Soft Limit           Hard Limit           Units
+Max core file size        0                    unlimited            bytes
+Max open files            1024                 524288               files
+Max nice priority         0                    0
+"""
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -113,6 +119,7 @@ class EngineHost(ContainerHost):
         cgroup = self.cgroup[uid]
         status = status_text(uid=self.carries[uid], pid=70, inner_pid=1)
         self.process_with(70, cgroup=cgroup, namespaces={}, status=status, uid_map=self.uid_map)
+        self.write("/proc/70/limits", RLIMITS)
         for name, text in self.limits.items():
             self.write(f"/sys/fs/cgroup{cgroup}/{name}", f"{text}\n")
 
@@ -147,6 +154,12 @@ def test_root_and_a_user_each_with_a_command_of_their_own(host: EngineHost) -> N
     }
     assert alice["facts"]["capabilities"]["bounding"][0] == "CAP_CHOWN"
     assert (alice["facts"]["seccomp"]["mode"], alice["facts"]["no_new_privileges"]) == ("filter", False)
+    assert alice["facts"]["rlimits"] == {
+        "nofile": {"soft": 1024, "hard": 524288},
+        "core": {"soft": 0, "hard": None},
+        "nice": {"soft": 0, "hard": 0},
+    }
+    assert alice["facts"]["lsm"] == {"name": "apparmor", "label": "docker-default", "mode": "enforce"}
     assert alice["said"] == {"ipc_mode": "private"}
     assert host.verbs() == ["import", "run", "container", "rm", "rmi"] * 2
     assert {ran.uid for ran in host.commands[:5]} == {None}
