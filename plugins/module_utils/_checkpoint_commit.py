@@ -190,9 +190,11 @@ def _health(
         return [], False
     if engine_may_stop and _is_disabled(transaction):
         return [], False
+    # one without a process was between two of them: it did not run
     before = [
         {**container, "expected": "any" if container["name"] in may_stop else "running"}
         for container in checkpoint.containers
+        if container["pid"]
     ]
     system, socket = transaction.system, docker_socket(transaction.system)
     problems: list[str] = engine_health(system, socket=socket, before=before, probe=False)

@@ -72,22 +72,23 @@ def engine_health(
 def container_problems(
     state: EngineState, service: DockerService, before: Sequence[Mapping[str, Any]]
 ) -> list[str]:
-    """Containers that ran before and do not as they should."""
+    """Containers that ran before and do not as they should; one that ended well by itself should not."""
     listed = {container.id: container for container in state.containers}
-    problems = []
+    problems = {}
     for container in before:
         expected = container.get("expected", "same_process")
         found = listed.get(container["id"])
         if expected == "any":
             continue
         if found is None:
-            problems.append(f"container {container['name']} ran before and does not run any more")
+            problems[container["id"]] = f"container {container['name']} ran before and does not run any more"
         elif expected == "same_process" and not _same_process(found, container, service):
-            problems.append(
+            problems[container["id"]] = (
                 f"container {container['name']} should have run on and was started again: its first "
                 f"process was {container['pid']} and is {found.pid}"
             )
-    return problems
+    excused = service.changed_by_themselves(problems.keys())
+    return [problem for identifier, problem in problems.items() if identifier not in excused]
 
 
 def probe_engine(system: System, *, socket: str, image: Optional[str] = None) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Callable, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_api import (
@@ -21,6 +21,9 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects
     EngineState,
     RunningContainer,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_ended import (
+    changed_by_themselves,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_reload import (
     acceptable_file,
     await_reload,
@@ -33,7 +36,11 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_records
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_daemon import find_daemon
-from ansible_collections.bulkhead.hardening.plugins.module_utils._systemd_unit import Service, read_service
+from ansible_collections.bulkhead.hardening.plugins.module_utils._systemd_unit import (
+    Service,
+    read_pause,
+    read_service,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._unix_http import unix_http
 
 __all__ = ["DockerService", "DockerServiceError"]
@@ -210,6 +217,16 @@ class DockerService:
             if identifier not in listed
         }
         return sorted(still_unlisted(self._system, doubtful, path=self._socket))
+
+    def changed_by_themselves(self, identifiers: Collection[str]) -> set[str]:
+        """Which of the containers do not run as before for a reason of their own; see `_docker_ended`."""
+        if not identifiers:
+            return set()
+        try:
+            pause = read_pause(self._system, UNIT)
+            return changed_by_themselves(self._system, identifiers, pause, socket=self._socket)
+        except PortError as error:
+            raise DockerServiceError(f"{UNIT}: {error}") from error
 
     def _await_reload(self, asked_at: float) -> None:
         """systemd only sends the signal; the engine tells of a reload that it has done as an event."""

@@ -13,10 +13,12 @@ from typing import Optional
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
 
 __all__ = [
+    "Pause",
     "Service",
     "expand_command",
     "parse_environment_file",
     "parse_properties",
+    "read_pause",
     "read_service",
     "split_words",
 ]
@@ -39,6 +41,7 @@ _ENVIRONMENT_FILE = re.compile(r"(\S.*?) \(ignore_errors=(yes|no)\)")
 _VARIABLE_WORD = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)\Z")
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)")
 _QUOTES = "\"'"
+_STAMP = re.compile(r"\w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC")
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,35 @@ def read_service(system: System, name: str) -> Service:
         or _others_on_disk(system, name, drop_ins),
         reloaded_at=start_time(properties.get("ExecReload", "")),
     )
+
+
+@dataclass(frozen=True)
+class Pause:
+    """When a unit was last not active, in whole seconds since the epoch; None: not since the boot.
+
+    :ivar stopped_at: the second in which it left the state active (a reload does not)
+    :ivar active_since: the second in which it came to it again, with all that its start does behind it
+    """
+
+    stopped_at: Optional[float]
+    active_since: Optional[float]
+
+    def was_active(self, moment: float) -> bool:
+        """Whether it was active then, by what systemd remembers."""
+        before = self.stopped_at is not None and moment < self.stopped_at
+        return before or (self.active_since is not None and moment >= self.active_since + 1)
+
+
+def read_pause(system: System, name: str) -> Pause:
+    """Read when a unit was last not active; raises `PortError`."""
+    properties = ("ActiveExitTimestamp", "ActiveEnterTimestamp")
+    argv = ["systemctl", "show", name, "--property", ",".join(properties)]
+    completed = system.run(argv, environment={"TZ": "UTC"})
+    if completed.returncode != 0:
+        raise PortError(f"systemctl show {name}: exit status {completed.returncode}")
+    found = parse_properties(completed.stdout)
+    stopped_at, active_since = (_stamps(found.get(each, "")) for each in properties)
+    return Pause(max(stopped_at, default=None), max(active_since, default=None))
 
 
 def _others_on_disk(system: System, name: str, loaded: list[str]) -> bool:
@@ -201,5 +233,10 @@ def _argv(exec_property: str) -> list[str]:
 
 def start_time(exec_property: str) -> Optional[float]:
     """When a command of a unit began last, of a property like ExecReload as systemd shows it with TZ=UTC."""
-    found = re.findall(r"start_time=\[\w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC\]", exec_property)
-    return float(max(timegm(strptime(text, "%Y-%m-%d %H:%M:%S")) for text in found)) if found else None
+    begun = "\n".join(re.findall(r"start_time=\[(.*?)\]", exec_property))
+    return max(_stamps(begun), default=None)
+
+
+def _stamps(text: str) -> list[float]:
+    """The times in a text of systemd's, in seconds since the epoch."""
+    return [float(timegm(strptime(stamp, "%Y-%m-%d %H:%M:%S"))) for stamp in _STAMP.findall(text)]

@@ -16,10 +16,11 @@ description:
     key that needs one is in force anyway.
   - What costs more than O(allow) is not done, and is reported as pending with the reason; everything else is.
   - Compares process id and start time of every container before and after, and fails when one that should
-    have run on did not, or when a container runs that the engine does not list.
+    have run on did not, or when a container runs that the engine does not list. One that meanwhile ended with
+    status 0 by itself is not missed.
   - Where C(userns-remap), C(data-root), C(exec-root) or C(storage-driver) changes, every container is stopped
     by name first, and the engine is restarted only once /proc shows that none is left. A container that ran
-    on would be managed by nobody.
+    on would be managed by nobody. When one is left, those that were stopped are started again.
   - Before a reload and before anything is stopped it looks for what would end the engine or keep it from
     starting again and that the engine's own validation misses, a seccomp profile that cannot be read and an
     authorization plugin that is not there among them.
@@ -196,7 +197,7 @@ containers:
 """
 
 from calendar import timegm
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from time import strptime
 from typing import Any, Callable, Optional
@@ -210,6 +211,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_activat
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import (
     UNIT_KEY,
     EngineState,
+    RunningContainer,
     WrittenKey,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_plan_text import plan_lines
@@ -298,9 +300,25 @@ def act(service: DockerService, activation: Activation) -> None:
         if step != "daemon_reload" and not checked:
             service.refuse_bad_start()
             checked = True
-        steps[step]()
+        try:
+            steps[step]()
+        except DockerServiceError as error:
+            if step in ("stop_containers", "prove_none_left"):
+                raise _started_again(service, stopped, error) from error
+            raise
         if step in ("reload", "restart"):
             service.await_answer()
+
+
+def _started_again(
+    service: DockerService, stopped: Iterable[RunningContainer], error: DockerServiceError
+) -> DockerServiceError:
+    """Start what was stopped for a restart that does not come; the error with what became of it."""
+    try:
+        names = service.start_known(stopped)
+    except DockerServiceError as failure:
+        return DockerServiceError(f"{error}. After that, {failure}")
+    return DockerServiceError(f"{error}. Started again: {', '.join(names) or 'none'}")
 
 
 def survivors(
@@ -324,22 +342,35 @@ def survivors(
 
 
 def check(service: DockerService, before: EngineState, activation: Activation) -> list[dict[str, Any]]:
-    """Look again after the steps; raises `DockerServiceError` when a container is lost or unmanaged."""
+    """Look again after the steps; raises `DockerServiceError` when a container is lost or unmanaged.
+
+    One that had no process before, because its restart policy was about to start it, cannot lose it.
+    """
     stopped = {stop.container.id for stop in activation.stops}
     after = service.state()
     containers = survivors(before, after, service, stopped)
-    running = {container.id for container in after.containers}
-    missing = [stop.container for stop in activation.stops if stop.started_again]
-    lost = [entry["name"] for entry in containers if not entry["survived"] and not entry["stopped"]]
-    lost += [container.name for container in missing if container.id not in running]
-    what = " and ".join(step for step in activation.steps if step in _ACTIONS)
-    if lost:
-        raise DockerServiceError(f"after {what} these containers do not run any more: {', '.join(lost)}")
-    unlisted = service.unlisted_containers()
-    if unlisted:
-        raise DockerServiceError(
-            f"after {what} these containers run and the engine does not list them: {', '.join(unlisted)}"
-        )
+    running = {container.id for container in after.containers if container.pid}
+    doubtful = [
+        container
+        for container, entry in zip(before.containers, containers)
+        if container.pid and not entry["survived"] and not entry["stopped"]
+    ]
+    doubtful += [
+        stop.container
+        for stop in activation.stops
+        if stop.started_again and stop.container.pid and stop.container.id not in running
+    ]
+    excused = service.changed_by_themselves([container.id for container in doubtful])
+    changed = [container for container in doubtful if container.id not in excused]
+    problems = {
+        "do not run any more": [each.name for each in changed if each.id not in running],
+        "should have run on and were restarted": [each.name for each in changed if each.id in running],
+        "run and the engine does not list them": service.unlisted_containers(),
+    }
+    found = [f"these containers {what}: {', '.join(names)}" for what, names in problems.items() if names]
+    if found:
+        steps = " and ".join(step for step in activation.steps if step in _ACTIONS)
+        raise DockerServiceError(f"after {steps} {'; '.join(found)}")
     return containers
 
 

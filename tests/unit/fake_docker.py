@@ -24,6 +24,13 @@ SHOW = (
     "LoadState,ActiveState,MainPID,ExecStart,ExecReload,Environment,EnvironmentFiles,FragmentPath,DropInPaths,"
     "NeedDaemonReload",
 )
+PAUSE = (
+    "systemctl",
+    "show",
+    "docker.service",
+    "--property",
+    "ActiveExitTimestamp,ActiveEnterTimestamp",
+)
 UNIT = """LoadState=loaded
 MainPID={pid}
 ExecStart={{ path=/usr/sbin/dockerd ; argv[]=/usr/sbin/dockerd -H fd:// $DOCKER_OPTS ; ignore_errors=no }}

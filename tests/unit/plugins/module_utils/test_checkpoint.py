@@ -425,8 +425,8 @@ class Containers:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, ran: bool) -> None:
         self.problems: list[str] = []
         self.asked: list[list[Any]] = []
-        running = [{"id": "c1", "name": "web", "pid": 7, "start_ticks": 9}] if ran else []
-        monkeypatch.setattr(_checkpoint_open, "_containers", lambda *_arguments: (running, ran))
+        self.running = [{"id": "c1", "name": "web", "pid": 7, "start_ticks": 9}] if ran else []
+        monkeypatch.setattr(_checkpoint_open, "_containers", lambda *_arguments: (self.running, ran))
         monkeypatch.setattr(_checkpoint_commit, "engine_health", self.health)
         self.probed: list[Any] = []
         self.probe: type[Exception] | None = NotProbed
@@ -517,6 +517,16 @@ def test_a_container_that_the_run_may_stop_is_not_missed(
     open_checkpoint(host.transaction(), OpenRequest(host.managed(engines=("docker",))))
     host.commit(may_stop=["web"])
     assert engine.asked == [[("web", "any")]]
+
+
+def test_a_container_that_had_no_process_is_not_missed(
+    host: CheckpointHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Containers(monkeypatch, ran=True)
+    engine.running[0]["pid"] = 0
+    open_checkpoint(host.transaction(), OpenRequest(host.managed(engines=("docker",))))
+    host.commit()
+    assert engine.asked == [[]]
 
 
 @pytest.mark.parametrize(

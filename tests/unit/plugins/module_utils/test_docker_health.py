@@ -25,7 +25,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_userns_
     userns_preflight,
 )
 from unit.fake_containers import status_text
-from unit.fake_docker import CONTAINER, PID, FakeDocker
+from unit.fake_docker import CONTAINER, PAUSE, PID, FakeDocker
 from unit.fake_system import FakeSystem
 
 SOCKET = "/run/docker.sock"
@@ -54,6 +54,9 @@ def engine(tmp_path: Path) -> FakeDocker:
         "Config": {"Image": "nginx", "Labels": {}},
     }
     _process(docker.system, 812, CONTAINER)
+    docker.system.answers[PAUSE] = (
+        "ActiveExitTimestamp=Tue 2026-12-01 10:00:10 UTC\nActiveEnterTimestamp=Tue 2026-12-01 10:00:20 UTC\n"
+    )
     return docker
 
 
@@ -92,6 +95,71 @@ def test_what_ran_before(engine: FakeDocker, change: dict[str, Any], problem: st
     problems = _health(engine, {**WEB, **change})
     assert len(problems) == (0 if problem is None else 1)
     assert problem is None or problems[0].startswith(problem)
+
+
+def _ended(at: str, *, status: int = 0, policy: str = "no") -> dict[str, Any]:
+    return {
+        "Id": OTHER,
+        "State": {"Status": "exited", "Running": False, "ExitCode": status, "FinishedAt": at},
+        "HostConfig": {"RestartPolicy": {"Name": policy}},
+    }
+
+
+JOB = {**WEB, "id": OTHER, "name": "job"}
+LOST = "container job ran before and does not run any more"
+
+
+@pytest.mark.parametrize("expected", ["same_process", "running"])
+@pytest.mark.parametrize(
+    ("record", "problems"),
+    [
+        # Before the engine stopped and since it is up again: nobody but the job itself has ended it.
+        (_ended("2026-12-01T10:00:09.9Z"), []),
+        (_ended("2026-12-01T10:00:21.000000001Z"), []),
+        (_ended("2026-12-01T10:00:21Z", policy="on-failure"), []),
+        # A server that an engine stops, at its end or at its next start, ends with 0 as well.
+        (_ended("2026-12-01T10:00:10Z"), [LOST]),
+        (_ended("2026-12-01T10:00:15Z"), [LOST]),
+        (_ended("2026-12-01T10:00:20.9Z"), [LOST]),
+        (_ended("2026-12-01T10:00:09Z", status=137), [LOST]),
+        (_ended("2026-12-01T10:00:09Z", policy="always"), [LOST]),
+        (_ended("2026-12-01T10:00:09Z", policy="unless-stopped"), [LOST]),
+        (_ended("a while ago"), [LOST]),
+    ],
+)
+def test_a_job_that_ended_well_by_itself_is_not_missed(
+    engine: FakeDocker, record: dict[str, Any], problems: list[str], expected: str
+) -> None:
+    engine.answers[f"/containers/{OTHER}/json"] = record
+    assert _health(engine, WEB, {**JOB, "expected": expected}) == problems
+
+
+@pytest.mark.parametrize(("codes", "problems"), [(["0"], []), (["1"], [LOST]), (["0", "137"], [LOST])])
+def test_a_job_that_was_removed_is_told_by_the_engine_s_events(
+    engine: FakeDocker, codes: list[str], problems: list[str]
+) -> None:
+    engine.events = [{"Action": "die", "Actor": {"Attributes": {"exitCode": code}}} for code in codes]
+    assert _health(engine, JOB) == problems
+    asked = next(request for request in engine.requests if request.startswith("/events?since=1796119220."))
+    assert OTHER in asked
+
+
+def test_without_a_time_of_systemd_s_a_missing_container_is_a_problem(engine: FakeDocker) -> None:
+    engine.system.answers[PAUSE] = "ActiveExitTimestamp=\nActiveEnterTimestamp=\n"
+    engine.events = [{"Actor": {"Attributes": {"exitCode": "0"}}}]
+    assert _health(engine, JOB) == [LOST]
+    engine.answers[f"/containers/{OTHER}/json"] = _ended("2026-12-01T10:00:09Z")
+    assert _health(engine, JOB) == [LOST]
+
+
+@pytest.mark.parametrize(
+    ("started", "well"), [("2026-12-01T10:00:09Z", True), ("2026-12-01T10:00:21Z", False)]
+)
+def test_a_container_that_was_restarted_before_the_engine_stopped_is_well(
+    engine: FakeDocker, started: str, well: bool
+) -> None:
+    engine.answers[f"/containers/{CONTAINER}/json"]["State"]["StartedAt"] = started
+    assert (_health(engine, {**WEB, "pid": 700}) == []) is well
 
 
 def test_a_container_that_no_engine_lists_is_a_problem(engine: FakeDocker) -> None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -47,6 +47,8 @@ class ScriptedService(DockerService):
         self.ticks = ticks or {}
         self.after = after or BEFORE
         self.unlisted: list[str] = []
+        self.excused: set[str] = set()
+        self.failing: dict[str, str] = {}
 
     def state(self) -> EngineState:
         return self.after
@@ -54,20 +56,35 @@ class ScriptedService(DockerService):
     def unlisted_containers(self) -> list[str]:
         return self.unlisted
 
+    def changed_by_themselves(self, identifiers: Collection[str]) -> set[str]:
+        return self.excused & set(identifiers)
+
     def daemon_reload(self) -> None:
         self.steps.append("daemon-reload")
 
     def stop_containers(self, containers: Iterable[RunningContainer]) -> None:
         self.steps += [f"stop {container.name}" for container in containers]
+        self._fail("stop")
 
     def start_containers(self, containers: Iterable[RunningContainer]) -> None:
         self.steps += [f"start {container.name}" for container in containers]
+
+    def start_known(self, containers: Iterable[RunningContainer]) -> list[str]:
+        names = [container.name for container in containers if not container.auto_remove]
+        self.steps.append(f"start known {' '.join(names)}")
+        self._fail("start known")
+        return names
+
+    def _fail(self, step: str) -> None:
+        if step in self.failing:
+            raise DockerServiceError(self.failing[step])
 
     def refuse_bad_start(self) -> None:
         self.steps.append("check the start")
 
     def prove_none_left(self) -> None:
         self.steps.append("prove none left")
+        self._fail("prove")
 
     def reload(self) -> None:
         self.steps.append("reload")
@@ -126,6 +143,29 @@ def test_containers_are_stopped_by_name_and_those_that_can_are_started_again() -
     ]
 
 
+@pytest.mark.parametrize(
+    ("failing", "words"),
+    [
+        ({"prove": "one is left"}, "one is left. Started again: web"),
+        ({"stop": "job does not stop"}, "job does not stop. Started again: web"),
+        (
+            {"prove": "one is left", "start known": "web does not start"},
+            "one is left. After that, web does not start",
+        ),
+    ],
+)
+def test_what_was_stopped_for_a_restart_that_does_not_come_is_started_again(
+    failing: dict[str, str], words: str
+) -> None:
+    moving = replace(STOPPING, stops=tuple(replace(stop, started_again=False) for stop in STOPPING.stops))
+    service = ScriptedService()
+    service.failing = failing
+    with pytest.raises(DockerServiceError, match=f"^{words}$"):
+        act(service, moving)
+    assert service.steps[-1] == "start known web"
+    assert "restart" not in service.steps
+
+
 def test_a_container_that_does_not_start_again_fails_the_check() -> None:
     before = replace(BEFORE, containers=(WEB, JOB))
     again = replace(BEFORE, containers=(replace(WEB, pid=900),))
@@ -140,9 +180,40 @@ def test_a_container_that_does_not_start_again_fails_the_check() -> None:
 
 def test_a_lost_container_fails_the_check() -> None:
     restart = Activation(steps=("reload", "await_live_restore", "restart"))
-    with pytest.raises(DockerServiceError, match="after reload and restart these .* any more: web"):
+    with pytest.raises(DockerServiceError, match="after reload and restart these .* were restarted: web"):
         check(ScriptedService({812: 9999}), BEFORE, restart)
     assert check(ScriptedService({812: 4711}), BEFORE, restart)[0]["survived"]
+
+
+RESTART = Activation(steps=("restart",))
+
+
+def test_a_job_that_ended_by_itself_is_not_lost() -> None:
+    service = ScriptedService(after=replace(BEFORE, containers=()))
+    with pytest.raises(DockerServiceError, match="do not run any more: web"):
+        check(service, BEFORE, RESTART)
+    service.excused = {WEB.id}
+    assert not check(service, BEFORE, RESTART)[0]["survived"]
+
+
+@pytest.mark.parametrize(
+    ("pid", "words"), [(900, "should have run on and were restarted: web"), (0, "any more: web")]
+)
+def test_a_restarted_container_is_told_from_a_lost_one(pid: int, words: str) -> None:
+    service = ScriptedService(after=replace(BEFORE, containers=(replace(WEB, pid=pid),)))
+    with pytest.raises(DockerServiceError, match=f"^after restart these containers [a-z ]*{words}$"):
+        check(service, BEFORE, RESTART)
+    service.excused = {WEB.id}
+    check(service, BEFORE, RESTART)
+
+
+@pytest.mark.parametrize("after", [(), (replace(WEB, pid=0),), (replace(WEB, pid=900),)])
+def test_a_container_in_a_crash_loop_had_no_process_to_lose(after: tuple[RunningContainer, ...]) -> None:
+    waiting = replace(BEFORE, containers=(replace(WEB, pid=0, start_ticks=None),))
+    stopped = replace(STOPPING, stops=(Stop(waiting.containers[0], "why", started_again=True),))
+    service = ScriptedService({900: 1}, after=replace(BEFORE, containers=after))
+    for activation in (RESTART, stopped):
+        check(service, waiting, activation)
 
 
 def test_a_container_that_no_engine_lists_fails_the_check() -> None:
