@@ -52,6 +52,11 @@ def test_no_module_of_ours_logs_a_secret(host: Host) -> None:
     assert [line for line in ours if "hunter2-planted" in line] == []
 
 
+def test_a_commit_left_no_timer_of_the_dead_man_s_switch(host: Host) -> None:
+    assert host.check_output("journalctl --boot --output cat --no-pager --grep 'bulkhead-deadman-.*timer'")
+    assert host.check_output("systemctl list-units --all --plain --no-legend 'bulkhead-deadman-*'") == ""
+
+
 def test_the_strict_profile_is_in_force(host: Host) -> None:
     assert info(host)["LiveRestoreEnabled"] is True
     assert status_of_new_container(host)["NoNewPrivs"] == "1"
