@@ -25,15 +25,14 @@ from pathlib import Path
 from lab.laboratory import Laboratory, lab_directory
 from lab.progress import Progress
 
-from faults.operator import HARDENING, Operator
+from faults.operator import AFTER_A_WRITE, AT_THE_COMMIT, HARDENING, Operator
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TRIALS = Path(__file__).with_name("try_faults.py")
 LOGS = CHECKOUT / "build" / "logs" / "faults"
 PAGE = CHECKOUT / "docs" / "reliability.md"
 MARKS = ("<!-- counts: python -m faults --write -->\n", "<!-- end of counts -->\n")
-# The tasks of a hardening between which it has written and not yet committed.
-FIRST_OF_A_SAMPLE, LAST_OF_A_SAMPLE = 14, 20
+KILLED = "test_killed_before_a_task"
 NAMED_IN_A_SAMPLE = 1  # per machine
 SEED = 474  # its sample has a failed health check and a dead daemon
 
@@ -51,7 +50,17 @@ class Trial:
 def named_faults() -> list[str]:
     """The faults of try_faults.py by name, but for the killed runs, whose number is known only from a run."""
     names = re.findall(r"^def (test_\w+)\(", TRIALS.read_text(encoding="utf-8"), re.M)
-    return [name for name in names if name != "test_killed_before_a_task"]
+    return [name for name in names if name != KILLED]
+
+
+def fault_of(test: str) -> str:
+    """The fault that a test tries, as the page names it."""
+    return test.removeprefix("test_").replace("_", " ")
+
+
+def kind_of(fault: str) -> str:
+    """The fault without the number of the task."""
+    return fault.partition("[")[0]
 
 
 def undisturbed(operator: Operator) -> tuple[str, ...]:
@@ -87,7 +96,7 @@ def sampled_boundary(machine: str, place: int, seed: int) -> int:
     After an odd one the next run recovers by itself, after an even one a rollback does: the machines of a
     sample take turns.
     """
-    numbers = range(FIRST_OF_A_SAMPLE + place % 2, LAST_OF_A_SAMPLE, 2)
+    numbers = range(AFTER_A_WRITE + place % 2, AT_THE_COMMIT + 1, 2)
     return random.Random(f"{seed} {machine}").choice(numbers)
 
 
@@ -114,7 +123,7 @@ def try_on(operator: Operator, names: Sequence[str], killed: Sequence[int] | Non
         ),
         *("--machine", operator.name, "--logs", str(LOGS), "--junit-xml", str(report)),
         *("--boundaries", ",".join(map(str, killed))),
-        *[f"{TRIALS}::{name}" for name in (*names, "test_killed_before_a_task")],
+        *[f"{TRIALS}::{name}" for name in (*names, KILLED)],
     ]
     with (LOGS / f"{operator.name}.pytest").open("wb") as output:
         subprocess.run(command, cwd=CHECKOUT, stdout=output, stderr=subprocess.STDOUT, check=False)
@@ -128,7 +137,7 @@ def trials(machine: str, report: Path) -> list[Trial]:
     return [
         Trial(
             machine=machine,
-            fault=(case.get("name") or "").removeprefix("test_").replace("_", " "),
+            fault=fault_of(case.get("name") or ""),
             survived=case.find("failure") is None and case.find("error") is None,
             seconds=float(case.get("time") or 0),
         )
@@ -140,7 +149,7 @@ def table(tried: Sequence[Trial]) -> str:
     """One row per kind of fault."""
     kinds: dict[str, list[Trial]] = {}
     for trial in tried:
-        kinds.setdefault(trial.fault.partition("[")[0], []).append(trial)
+        kinds.setdefault(kind_of(trial.fault), []).append(trial)
     rows = [
         f"| {kind} | {', '.join(sorted({trial.machine for trial in of_kind}))} | {len(of_kind)} "
         f"| {sum(trial.survived for trial in of_kind)} |"
@@ -149,14 +158,26 @@ def table(tried: Sequence[Trial]) -> str:
     return "\n".join(["| fault | machines | tried | survived |", "| --- | --- | ---: | ---: |", *rows])
 
 
+def gaps(tried: Sequence[Trial]) -> list[str]:
+    """What was not tried on every machine of the run, a line each for the page."""
+    machines = {trial.machine for trial in tried}
+    lines = []
+    for name in [*named_faults(), KILLED]:
+        on = {trial.machine for trial in tried if kind_of(trial.fault) == fault_of(name)}
+        if on != machines:
+            where = f"tried on {', '.join(sorted(on))} only" if on else "not tried yet"
+            lines.append(f"- {fault_of(name)}: {where}")
+    return lines
+
+
 def write_page(tried: Sequence[Trial], summary: str) -> None:
-    """Put the counts between their marks in docs/reliability.md."""
+    """Put the counts of this run between their marks in docs/reliability.md."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARKS[0])
     _, _, after = rest.partition(MARKS[1])
     today = time.strftime("%Y-%m-%d")
-    PAGE.write_text(
-        f"{before}{MARKS[0]}\n{summary} ({today})\n\n{table(tried)}\n\n{MARKS[1]}{after}", encoding="utf-8"
-    )
+    parts = (f"{summary} ({today})", table(tried), "\n".join(gaps(tried)))
+    counts = "".join(f"{part}\n\n" for part in parts if part)
+    PAGE.write_text(f"{before}{MARKS[0]}\n{counts}{MARKS[1]}{after}", encoding="utf-8")
 
 
 def main() -> int:

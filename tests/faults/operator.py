@@ -16,13 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["Ended", "Operator", "Run"]
+__all__ = ["AFTER_A_WRITE", "AT_THE_COMMIT", "HARDENING", "Ended", "Operator", "Run"]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SECONDS = 900.0
 # molecule/rollback plants it in the engine's file and unit and in a container; no run may print it.
 PLANTED_SECRET = "hunter2-planted"
 HARDENING: dict[str, Any] = {"docker_engine_profile": "strict"}
+# The task that opens the checkpoint.
+OPENING = "Take the host's state"
+# The tasks of such a hardening, by number: killed before one of these it has written and not yet committed.
+AFTER_A_WRITE, AT_THE_COMMIT = 17, 31
 # The faults are tried on Docker Engine's role, whose changes can end containers.
 _ROLES: dict[str, Any] = {"bulkhead_roles": ["docker_engine"]}
 # An operator's own secret, on the machine whose engine has the key (23.0 and later).
@@ -35,11 +39,19 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run of ansible-playbook ended: its exit status (negative: the signal), its output, its tasks."""
+    """How a run of ansible-playbook ended: its exit status (negative: the signal), its output, its tasks.
+
+    The last task of a run that was killed is the one that it did not begin any more.
+    """
 
     status: int
     output: str
     tasks: tuple[str, ...] = ()
+
+    @property
+    def opened(self) -> bool:
+        """Whether a run that was killed before a task had got as far as its checkpoint."""
+        return any(task.endswith(OPENING) for task in self.tasks[:-1])
 
 
 @dataclass(frozen=True)

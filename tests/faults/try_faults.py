@@ -18,7 +18,7 @@ from lab.errors import LabError
 from lab.laboratory import Laboratory
 from lab.machine import Machine
 
-from faults.operator import Ended, Operator, Run
+from faults.operator import AFTER_A_WRITE, HARDENING, Ended, Operator, Run
 from faults.witness import Sight, look, wait_for_engine
 
 DAEMON_JSON = "/etc/docker/daemon.json"
@@ -100,9 +100,9 @@ def cut_power_during(
     machine.run("systemctl start user@$(id -u rootless).service\n")
 
 
-def hardened_and_back(machine: Machine, operator: Operator, before: Sight) -> None:
+def hardened_and_back(machine: Machine, operator: Operator, before: Sight, **variables: Any) -> Ended:
     """The next run, without a word about the accident, puts the host right and hardens it; then back."""
-    ended = operator.harden()
+    ended = operator.harden(**variables)
     assert ended.status == 0, ended.output[-4000:]
     after = look(machine)
     assert after.engine["live_restore"]
@@ -111,6 +111,7 @@ def hardened_and_back(machine: Machine, operator: Operator, before: Sight) -> No
     assert after.podman == before.podman
     assert after.cgroups == len(after.docker)
     back(machine, operator, before)
+    return ended
 
 
 def back(machine: Machine, operator: Operator, before: Sight, to: str = "baseline") -> None:
@@ -209,7 +210,7 @@ def test_a_corrupt_checkpoint(machine: Machine, operator: Operator) -> None:
 
 def test_a_power_cut_during_the_apply(laboratory: Laboratory, machine: Machine, operator: Operator) -> None:
     before = look(machine)
-    cut_power_during(laboratory, machine, operator, "harden", {"docker_engine_profile": "strict"})
+    cut_power_during(laboratory, machine, operator, "harden", HARDENING)
     # Containers end with the power: those with a restart policy are back, as other processes.
     running = look(machine)
     ended = operator.roll_back("last")
@@ -226,7 +227,7 @@ def test_a_power_cut_before_the_next_run(
     laboratory: Laboratory, machine: Machine, operator: Operator
 ) -> None:
     before = look(machine)
-    cut_power_during(laboratory, machine, operator, "harden", {"docker_engine_profile": "strict"})
+    cut_power_during(laboratory, machine, operator, "harden", HARDENING)
     running = look(machine)
     # The next run restores, and goes on: nobody has to say a word about the accident.
     ended = operator.harden()
@@ -284,7 +285,7 @@ def test_a_network_that_is_cut(machine: Machine, operator: Operator) -> None:
         f"iptables --insert {rule}; for i in $(seq 150); do if {restored}; then break; fi; sleep 2; done"
         f"; iptables --delete {rule}"
     )
-    variables = {"docker_engine_profile": "strict", "checkpoint_confirm_within": 150}
+    variables = {**HARDENING, "checkpoint_confirm_within": 150}
     with operator.playing("harden", variables) as run:
         wait_until_changed(machine, run)
         machine.run(f"touch /root/cut; (sleep 1; {cut}) >/dev/null 2>&1 &\n")
@@ -296,12 +297,24 @@ def test_a_network_that_is_cut(machine: Machine, operator: Operator) -> None:
     hardened_and_back(machine, operator, before)
 
 
+def test_a_killed_run_is_resumed(machine: Machine, operator: Operator) -> None:
+    before = look(machine)
+    killed = operator.play("harden", HARDENING, kill_before=AFTER_A_WRITE)
+    assert killed.status == -9, killed.output[-4000:]
+    ended = hardened_and_back(machine, operator, before, checkpoint_interrupted="resume")
+    assert '"resumed": true' in ended.output, ended.output[-4000:]
+
+
 def test_killed_before_a_task(machine: Machine, operator: Operator, boundary: int) -> None:
     """`boundary` runs through all tasks of an undisturbed run (or a sample of them)."""
     before = look(machine)
-    killed = operator.play("harden", {"docker_engine_profile": "strict"}, kill_before=boundary)
+    killed = operator.play("harden", HARDENING, kill_before=boundary)
     assert killed.status == -9, killed.output[-4000:]
     if boundary % 2:
         hardened_and_back(machine, operator, before)
-    else:
+    elif killed.opened:
         back(machine, operator, before, to="last")
+    else:
+        # It ended before there was anything to go back to, and each trial leaves a host that was put back.
+        assert_refused(operator.roll_back("last"), "there is no checkpoint to restore", "othing was changed")
+        assert_same(before, look(machine))
