@@ -33,7 +33,8 @@ class DockerKey(NamedTuple):
     :ivar since: first release (``major.minor``) that knows it; ``None``: older than 20.10
     :ivar until: first release that does not know it any more; ``None``: still there
     :ivar reloadable: applied to a running daemon by ``SIGHUP``
-    :ivar audited: it bears on the security of the host
+    :ivar audited: the posture holds it: it bears on the security of the host, or on what a change does to
+        containers (what moves data, and the options of the default bridge)
     :ivar choices: the only texts accepted; empty: any
     :ivar flag: long name of the ``dockerd`` flag for the same setting, ``None``: there is none
     :ivar secret: its value can carry credentials, so that it is never shown
@@ -158,9 +159,9 @@ _ROWS: tuple[DockerKey, ...] = (
     _key("allow-nondistributable-artifacts", "list", [], until="28.0", reloadable=True),
     _key("api-cors-header", "str", "", until="29.0", audited=True),
     _key("authorization-plugins", "list", [], reloadable=True, audited=True, flag="authorization-plugin"),
-    _key("bip", "str", ""),
-    _key("bip6", "str", "", since="28.0"),
-    _key("bridge", "str", ""),
+    _key("bip", "str", "", audited=True),
+    _key("bip6", "str", "", since="28.0", audited=True),
+    _key("bridge", "str", "", audited=True),
     _key("bridge-accept-fwmark", "str", "", since="29.0", audited=True),
     _key("builder", "object", {}, audited=True, flag=None),
     _key("cdi-spec-dirs", "list", ["/etc/cdi", "/var/run/cdi"], since="25.0", flag="cdi-spec-dir"),
@@ -169,13 +170,13 @@ _ROWS: tuple[DockerKey, ...] = (
     _key("cluster-store", "str", "", until="24.0"),
     _key("cluster-store-opts", "map", {}, until="24.0", flag="cluster-store-opt"),
     _key("containerd", "str", ""),
-    _key("containerd-namespace", "str", "moby"),
+    _key("containerd-namespace", "str", "moby", audited=True),
     _key("cpu-rt-period", "int", 0),
     _key("cpu-rt-runtime", "int", 0),
     _key("cri-containerd", "bool", False),
     _key("data-root", "str", "/var/lib/docker", audited=True),
     _key("debug", "bool", False, reloadable=True),
-    _key("default-address-pools", "object_list", None, flag="default-address-pool"),
+    _key("default-address-pools", "object_list", None, audited=True, flag="default-address-pool"),
     _key(
         "default-cgroupns-mode",
         "str",
@@ -184,8 +185,8 @@ _ROWS: tuple[DockerKey, ...] = (
         audited=True,
         choices=("private", "host"),
     ),
-    _key("default-gateway", "ip"),
-    _key("default-gateway-v6", "ip"),
+    _key("default-gateway", "ip", audited=True),
+    _key("default-gateway-v6", "ip", audited=True),
     _key(
         "default-ipc-mode",
         "str",
@@ -207,9 +208,9 @@ _ROWS: tuple[DockerKey, ...] = (
     _key("experimental", "bool", False, audited=True),
     _key("features", "bool_map", {}, reloadable=True, audited=True, flag="feature"),
     _key("firewall-backend", "str", "", since="29.0", audited=True, choices=("", "iptables", "nftables")),
-    _key("fixed-cidr", "str", ""),
-    _key("fixed-cidr-v6", "str", ""),
-    _key("graph", "str", "", until="24.0"),
+    _key("fixed-cidr", "str", "", audited=True),
+    _key("fixed-cidr-v6", "str", "", audited=True),
+    _key("graph", "str", "", until="24.0", audited=True),
     _key("group", "str", "docker", audited=True),
     _key("host-gateway-ip", "ip", since="20.10"),
     _key("host-gateway-ips", "ip_list", [], since="28.0", flag="host-gateway-ip"),
@@ -223,10 +224,10 @@ _ROWS: tuple[DockerKey, ...] = (
     _key("ip", "ip", "0.0.0.0", audited=True),
     _key("ip-forward", "bool", True, audited=True),
     _key("ip-forward-no-drop", "bool", False, since="28.0", audited=True),
-    _key("ip-masq", "bool", True),
+    _key("ip-masq", "bool", True, audited=True),
     _key("ip6tables", "bool", None, since="20.10", audited=True),
     _key("iptables", "bool", True, audited=True),
-    _key("ipv6", "bool", False),
+    _key("ipv6", "bool", False, audited=True),
     _key("labels", "list", [], reloadable=True, flag="label"),
     _key("live-restore", "bool", False, reloadable=True, audited=True),
     _key("log-driver", "str", "json-file", audited=True),
@@ -238,7 +239,7 @@ _ROWS: tuple[DockerKey, ...] = (
     _key("max-download-attempts", "int", 5, since="20.10", reloadable=True),
     _key("metrics-addr", "str", "", audited=True),
     _key("min-api-version", "str", None, since="29.0", audited=True, flag=None),
-    _key("mtu", "int", 0),
+    _key("mtu", "int", 0, audited=True),
     _key("network-control-plane-mtu", "int", 1500),
     _key("network-diagnostic-port", "int", 0, reloadable=True, audited=True),
     _key("no-new-privileges", "bool", False, audited=True),

@@ -29,7 +29,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files imp
     read_as,
 )
 
-__all__ = ["drift", "ledger_drift"]
+__all__ = ["drift", "ledger_drift", "read_ledger"]
 
 FILE_LIMIT = 1024 * 1024
 LEDGER_LIMIT = 16 * 1024 * 1024
@@ -56,14 +56,21 @@ def ledger_drift(system: System, state_directory: str = "/var/lib/bulkhead") -> 
 
     :raises LedgerError: there is a ledger, and it cannot be read
     """
+    return drift(read_ledger(system, state_directory), lambda file: _read(system, file))
+
+
+def read_ledger(system: System, state_directory: str = "/var/lib/bulkhead") -> Ledger:
+    """The ledger of a host; an empty one where there is none.
+
+    :raises LedgerError: there is a ledger, and it cannot be read
+    """
     path = f"{state_directory}/ledger.json"
     try:
-        ledger = Ledger.parse(system.read_text(path, limit=LEDGER_LIMIT))
+        return Ledger.parse(system.read_text(path, limit=LEDGER_LIMIT))
     except NotThere:
-        return []
+        return Ledger()
     except LedgerError as error:
         raise LedgerError(f"{path}: {error}.") from None
-    return drift(ledger, lambda file: _read(system, file))
 
 
 def drift(ledger: Ledger, read: Callable[[str], Optional[bytes]]) -> list[dict[str, Any]]:

@@ -26,6 +26,9 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     rfc3339,
     unreadable,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import LedgerError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_before import given_back
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger_drift import read_ledger
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_configuration import (
     ConfigurationFile,
@@ -93,6 +96,7 @@ DOCKER_WITNESSES = {
     "docker.files": "stat(2)",
 }
 
+_OWNER = "docker_engine"  # the role, as it stands in the ledger
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 MOUNTINFO_LIMIT = 8 * 1024 * 1024
@@ -332,6 +336,7 @@ def _settings(system: System, sight: _Sight, version: Optional[str], networks: A
         changed_at=_changed_at(system, file, sight.daemon),
         started_at=sight.daemon.started_at if sight.daemon else None,
         reloaded_at=sight.service.reloaded_at if sight.service else None,
+        given_back=_given_back(system, file),
     )
     pidfile, _origin = configuration.configured(DOCKER_KEYS["pidfile"])
     evidence = engine_evidence(
@@ -343,6 +348,18 @@ def _settings(system: System, sight: _Sight, version: Optional[str], networks: A
         pidfile=str(pidfile),
     )
     return collect_settings(configuration, evidence, known=known_keys(version) if version else DOCKER_KEYS)
+
+
+def _given_back(system: System, file: Optional[ConfigurationFile]) -> Optional[dict[str, Any]]:
+    """The file's settings without what the role docker_engine owns; a ledger that is damaged owns nothing.
+
+    With such a ledger no role writes anything.
+    """
+    try:
+        ledger = read_ledger(system)
+    except (PortError, LedgerError):
+        return None
+    return None if file is None else given_back(ledger, file.path, file.settings, owner=_OWNER)
 
 
 def _is_mount_point(system: System, path: Any) -> Any:

@@ -9,11 +9,12 @@ since the daemon read it. `pending`: the configuration differs from what is in f
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import DOCKER_KEYS, DockerKey
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import unreadable
+from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import same
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_configuration import shown
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_docker_witnesses import (
     WITNESSES,
@@ -37,6 +38,7 @@ class Configuration:
     :ivar changed_at: when the file last changed (seconds since the epoch), None when that is not known
     :ivar started_at: when the daemon started, None when it does not run
     :ivar reloaded_at: its last reload through systemd
+    :ivar given_back: the settings in its file without what the role owns in it; ``None``: it owns nothing
     """
 
     file: Optional[Mapping[str, Any]]
@@ -45,6 +47,7 @@ class Configuration:
     changed_at: Optional[float]
     started_at: Optional[float]
     reloaded_at: Optional[float]
+    given_back: Optional[Mapping[str, Any]] = None
 
     def configured(self, row: DockerKey) -> tuple[Any, str]:
         """The value that the daemon's next start or reload gives to a key, and where it comes from."""
@@ -53,6 +56,12 @@ class Configuration:
         if self.file is not None and row.name in self.file:
             return self.file[row.name], "file"
         return row.default, "default"
+
+    def unowned(self, row: DockerKey) -> Any:
+        """The value that the next start would give to a key if the role gave back what it owns."""
+        if self.given_back is None:
+            return self.configured(row)[0]
+        return replace(self, file=self.given_back, given_back=None).configured(row)[0]
 
     def changed_since_read(self, row: DockerKey) -> bool:
         """Whether the file has changed since the daemon last took this key from it (or that is not known)."""
@@ -79,6 +88,9 @@ def collect_settings(
 def _setting(row: DockerKey, configuration: Configuration, evidence: EngineEvidence) -> dict[str, Any]:
     configured, origin = configuration.configured(row)
     fact = {"configured": shown(row.name, configured), "origin": origin}
+    unowned = configuration.unowned(row)
+    if not same(unowned, configured):
+        fact["unowned"] = shown(row.name, unowned)
     if configuration.flags_now is None:
         reason = "the daemon is not running"
         return {"value": unreadable(reason), **fact, "proof": "pending", "witness": reason}
@@ -87,13 +99,13 @@ def _setting(row: DockerKey, configuration: Configuration, evidence: EngineEvide
         return _unknown_file(row, seen)
     if seen is None:
         return {**fact, **_unseen(row, configuration, configured)}
-    same = _same(row, seen.value, configured)
+    agrees = _same(row, seen.value, configured)
     # a value that the engine chose by itself is shown as it was seen
-    value = seen.value if not same or configured is None else configured
+    value = seen.value if not agrees or configured is None else configured
     return {
         "value": shown(row.name, value),
         **fact,
-        "proof": "proven" if same else "pending",
+        "proof": "proven" if agrees else "pending",
         "witness": seen.witness,
     }
 

@@ -331,6 +331,11 @@ posture:
               description: >-
                 V(file), V(flag) or V(default).
               type: str
+            unowned:
+              description:
+                - What the next start would give if the role docker_engine gave back what it owns. Only there
+                  where that differs from C(configured).
+              type: raw
             proof:
               description: >-
                 V(proven), V(configured) (nothing shows it, the file has not changed since the daemon

@@ -32,28 +32,29 @@ _LOCAL_WITH_LABELS = (29,)
 
 @dataclass(frozen=True)
 class _Sight:
-    """An engine with what a user wants of it: a key's value is the wanted one, or that of the next start."""
+    """An engine as the run leaves it, and the keys that the run decides on: wanted, or owned until now."""
 
     engine: Engine
-    settings: Mapping[str, Any]
+    decided: frozenset[str]
 
     def value(self, name: str) -> Any:
-        return self.settings.get(name, self.engine.configured(name))
+        return self.engine.configured(name)
 
 
 def conflicts(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
     """What cannot be had of the settings that a user names, a sentence each.
 
-    A combination that is there already, and that no setting touches, is not named: the engine runs with it.
-    Nor is a setting that `check_key` refuses by itself.
+    The file is judged as it will be: a key that the role set before and that no setting names any more has
+    the value that comes back. A combination that is there already, and that the run does not decide on, is
+    not named: the engine runs with it. Nor is a setting that `check_key` refuses by itself.
     """
     readable = {name: value for name, value in settings.items() if check_key(name, value, None) is None}
-    sight = _Sight(engine, readable)
-    return [problem for keys, rule in _RULES if keys & set(readable) for problem in rule(sight)]
+    sight = _Sight(engine.predicted(readable), engine.owned | set(readable))
+    return [problem for keys, rule in _RULES if keys & sight.decided for problem in rule(sight)]
 
 
 def _live_restore(sight: _Sight) -> Iterator[str]:
-    if sight.settings["live-restore"] is True and sight.engine.swarm:
+    if sight.value("live-restore") is True and sight.engine.swarm:
         yield "live-restore: an engine in a swarm refuses it."
 
 
@@ -68,7 +69,7 @@ def _icc(sight: _Sight) -> Iterator[str]:
 
 def _bridge_filter(sight: _Sight) -> Iterator[str]:
     for name in ("icc", "userland-proxy"):
-        if sight.settings.get(name) is False and sight.engine.bridge_filter is False:
+        if name in sight.decided and sight.value(name) is False and sight.engine.bridge_filter is False:
             yield f"{name}: this kernel has no br_netfilter, and the engine would not start."
 
 
@@ -96,7 +97,8 @@ def _default_runtime(sight: _Sight) -> Iterator[str]:
     # since 23.0 a shim of containerd may be named itself
     if not runtime or str(runtime).startswith("io.containerd."):
         return
-    known = {"runc", *(sight.engine.runtimes if "runtimes" not in sight.settings else ()), *(runtimes or ())}
+    found = sight.engine.flags.get("runtimes") if "runtimes" in sight.decided else sight.engine.runtimes
+    known = {"runc", *(found or ()), *(runtimes or ())}
     if runtime not in known:
         yield (
             f"default-runtime: found {runtime!r}, which runtimes does not name; accepted are: "
@@ -105,7 +107,7 @@ def _default_runtime(sight: _Sight) -> Iterator[str]:
 
 
 def _rotation(sight: _Sight) -> Iterator[str]:
-    options, driver = sight.settings.get("log-opts"), sight.value("log-driver")
+    options, driver = sight.value("log-opts") or None, sight.value("log-driver")
     accepted = agreeing({"log-opts": options, "log-driver": driver}).get("log-opts")
     if options is not None and accepted != options:
         yield (
@@ -115,7 +117,7 @@ def _rotation(sight: _Sight) -> Iterator[str]:
 
 
 def _cgroup_driver(sight: _Sight) -> Iterator[str]:
-    for option in sight.settings["exec-opts"]:
+    for option in sight.value("exec-opts") or ():
         name, equals, driver = str(option).partition("=")
         if equals and name.lower() == "native.cgroupdriver" and driver not in _CGROUP_DRIVERS:
             accepted = ", ".join(_CGROUP_DRIVERS)
@@ -129,7 +131,7 @@ def _log_options(sight: _Sight) -> Iterator[str]:
     accepted = _COMMON_OPTIONS | _ROTATION_OPTIONS
     if driver == "json-file" or parse_version(sight.engine.version) >= _LOCAL_WITH_LABELS:
         accepted |= _LABEL_OPTIONS
-    unknown = sorted(set(sight.settings["log-opts"]) - accepted)
+    unknown = sorted(set(sight.value("log-opts") or ()) - accepted)
     if unknown:
         yield (
             f"log-opts: found {', '.join(unknown)}, with which the engine does not start while the log "
@@ -161,15 +163,15 @@ def _firewall_backend(sight: _Sight) -> Iterator[str]:
 
 
 def _seccomp_profile(sight: _Sight) -> Iterator[str]:
-    profile = sight.settings["seccomp-profile"]
-    if profile not in ("", "builtin", "unconfined") and not str(profile).startswith("/"):
+    profile = sight.value("seccomp-profile")
+    if profile not in (None, "", "builtin", "unconfined") and not str(profile).startswith("/"):
         yield (
             f"seccomp-profile: found {profile!r}, accepted is builtin, unconfined or the absolute path of a "
             "profile."
         )
 
 
-# the keys of which one has to be named by the user, and the rule
+# the keys of which the run has to decide on one, and the rule
 _RULES: tuple[tuple[frozenset[str], Callable[[_Sight], Iterator[str]]], ...] = (
     (frozenset({"live-restore"}), _live_restore),
     (frozenset({"icc", "iptables", "ip6tables", "ipv6"}), _icc),
@@ -179,7 +181,7 @@ _RULES: tuple[tuple[frozenset[str], Callable[[_Sight], Iterator[str]]], ...] = (
     (frozenset({"default-runtime", "runtimes"}), _default_runtime),
     (frozenset({"log-opts", "log-driver"}), _rotation),
     (frozenset({"exec-opts"}), _cgroup_driver),
-    (frozenset({"log-opts"}), _log_options),
+    (frozenset({"log-opts", "log-driver"}), _log_options),
     (frozenset({"firewall-backend", "ip-forward"}), _forwarding),
     (frozenset({"firewall-backend", "features"}), _firewall_backend),
     (frozenset({"seccomp-profile"}), _seccomp_profile),

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_userns_preflight import (
@@ -113,15 +113,23 @@ class Engine:
         """The value that the next start gives to a key; ``None`` when it is not known."""
         return (self.settings.get(name) or {}).get("configured")
 
-    def in_file(self, name: str) -> bool:
-        """Whether the configuration file gives the key its value."""
-        return (self.settings.get(name) or {}).get("origin") == "file"
+    def unowned(self, name: str) -> Any:
+        """The same without what the role owns in the file: what comes back when it gives the key back."""
+        return (self.settings.get(name) or {}).get("unowned", self.configured(name))
 
-    def in_force(self, name: str) -> Any:
-        """The value in force; where that is not known, the configured one."""
-        setting = self.settings.get(name) or {}
-        value = setting.get("value")
-        return setting.get("configured") if value is None or is_unreadable(value) else value
+    @property
+    def owned(self) -> frozenset[str]:
+        """The keys whose value of the next start is the role's, in whole or in part."""
+        return frozenset(name for name, setting in self.settings.items() if "unowned" in (setting or {}))
+
+    def predicted(self, wanted: Mapping[str, Any]) -> Engine:
+        """The engine as a run leaves it that wants these keys, and gives back the others that it owns."""
+        left = {
+            name: {**(setting or {}), "configured": self.unowned(name)}
+            for name, setting in self.settings.items()
+        }
+        named = {name: {**left.get(name, {}), "configured": value} for name, value in wanted.items()}
+        return replace(self, settings={**left, **named})
 
 
 def is_unreadable(value: Any) -> bool:

@@ -30,13 +30,16 @@ _PLAIN_WORD = re.compile(r"[^\s\"'\\]+")
 
 
 def listener_problems(engine: Engine, settings: Mapping[str, Any], *, unauthenticated_tcp: bool) -> list[str]:
-    """What is wrong with the listeners that a user's settings ask for, in sentences."""
-    if not _LISTENER_KEYS & set(settings):
+    """What is wrong with the listeners that a user's settings leave, in sentences.
+
+    What the role set before and no setting names any more is given back in the same run, and does not count.
+    """
+    if not _LISTENER_KEYS & (engine.owned | set(settings)):
         return []
     problems = _hosts_problems(engine, settings) if "hosts" in settings else []
-    hosts = _texts(settings.get("hosts", engine.configured("hosts")))
-    open_hosts = [host for host in hosts if not host.startswith(_LOCAL)]
-    missing = _missing_for_clients_certificates(engine, settings)
+    after = engine.predicted(settings)
+    open_hosts = [host for host in _texts(after.configured("hosts")) if not host.startswith(_LOCAL)]
+    missing = _missing_for_clients_certificates(after)
     if open_hosts and missing and not unauthenticated_tcp:
         problems.append(
             f"docker_engine_settings: hosts: found {', '.join(open_hosts)} without {', '.join(missing)}; "
@@ -82,12 +85,9 @@ def _texts(value: Any) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else []
 
 
-def _missing_for_clients_certificates(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
-    def effective(name: str) -> Any:
-        return settings.get(name, engine.configured(name))
-
-    missing = [] if effective("tlsverify") is True else ["tlsverify: true"]
-    return missing + [name for name in _TLS_PATHS if not effective(name)]
+def _missing_for_clients_certificates(engine: Engine) -> list[str]:
+    missing = [] if engine.configured("tlsverify") is True else ["tlsverify: true"]
+    return missing + [name for name in _TLS_PATHS if not engine.configured(name)]
 
 
 def _without_hosts(engine: Engine) -> list[str]:

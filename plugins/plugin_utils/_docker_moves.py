@@ -30,8 +30,9 @@ def moving_keys(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Which of these keys the file should hold, and which are withheld and why, by their dotted names.
 
-    A key that is not wanted any more stays too without the permission: giving it back moves data as well. A
-    remapping of somebody else stays, whoever it is for, unless another one is asked for by name.
+    A key that the role set and that is not wanted any more stays without the permission: giving it back moves
+    data as well. One that is unmanaged from now on stays as it is. A remapping of somebody else stays,
+    whoever it is for, unless another one is asked for by name.
 
     :param settings: what the user asks for by name
     :param allow: value of docker_engine_allow
@@ -40,10 +41,14 @@ def moving_keys(
     withheld: dict[str, str] = {}
     for dotted in sorted(MOVES_DATA):
         name, path = dotted.partition(".")[0], dotted.split(".")
-        if name in unmanaged or name in engine.flags:
+        if name in engine.flags:
             continue
-        now = _at(engine.settings, [name, "configured", *path[1:]])
-        in_file = engine.in_file(name) and not isinstance(now, Absent)
+        now = _at({name: engine.configured(name)}, path)
+        comes_back = not same(now, _at({name: engine.unowned(name)}, path))
+        if name in unmanaged:
+            if comes_back:
+                kept[dotted] = now
+            continue
         asked = _at(settings, path)
         if isinstance(asked, Absent):
             asked = _of_profile(dotted, profile, now)
@@ -52,7 +57,7 @@ def moving_keys(
         permitted = obstacle is None
         if permitted and not isinstance(asked, Absent):
             kept[dotted] = asked
-        elif in_file and (allow != "move_data" or obstacle is not None):
+        elif comes_back and (allow != "move_data" or obstacle is not None):
             kept[dotted] = now
         if obstacle is not None:
             withheld[dotted] = f"{obstacle}; it was not written"

@@ -9,7 +9,7 @@ The reasoning per key is in docs/docker-engine.md. Sources: moby at docker-v29.7
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import (
@@ -45,7 +45,6 @@ __all__ = [
     "rotation_obstacle",
     "validation_command",
     "wanted_settings",
-    "with_driver",
 ]
 
 
@@ -74,6 +73,8 @@ def _bridge_filter(engine: Engine) -> str | None:
 def _isolated_bridge(engine: Engine) -> str | None:
     if engine.configured("iptables") is False:
         return "iptables is false, and the engine refuses to start with both"
+    if engine.configured("ipv6") is True and engine.configured("ip6tables") is False:
+        return "ip6tables is false while ipv6 is true, and the engine refuses to start with both"
     return _bridge_filter(engine)
 
 
@@ -174,9 +175,10 @@ def wanted_settings(
     for name in settings:
         if name in engine.flags and name not in ("hosts", "runtimes", *engine.conflicts):
             problems += _flag_conflict(engine, wanted, name, settings[name])
+    after = engine.predicted(settings)
     for entry in PROFILES[profile]:
         if entry.key[0] not in (*unmanaged, *engine.conflicts) and not _named(entry, settings):
-            problems += _add(with_driver(engine, settings), wanted, entry)
+            problems += _add(after, wanted, entry)
     kept, wanted.pending = moving_keys(
         engine, settings=settings, profile=profile, unmanaged=unmanaged, allow=allow
     )
@@ -185,14 +187,6 @@ def wanted_settings(
         lines = "".join(f"\n- {problem}" for problem in problems)
         raise DockerEngineError(f"{engine.path}: nothing was changed, because of{lines}")
     return wanted
-
-
-def with_driver(engine: Engine, settings: Mapping[str, Any]) -> Engine:
-    """The engine with the log driver that the settings name: with another one's options it does not start."""
-    if "log-driver" not in settings:
-        return engine
-    driver = {"configured": settings["log-driver"], "value": settings["log-driver"]}
-    return replace(engine, settings={**engine.settings, "log-driver": driver})
 
 
 def _named(entry: ProfileKey, settings: Mapping[str, Any]) -> bool:
@@ -248,7 +242,10 @@ def _conflict(engine: Engine, name: str) -> str:
 
 
 def _add(engine: Engine, wanted: Wanted, entry: ProfileKey) -> list[str]:
-    """Add a profile's key where it fits; returns the problem where a flag stands against it."""
+    """Add a profile's key where it fits; returns the problem where a flag stands against it.
+
+    :param engine: as the settings leave it
+    """
     name, dotted = entry.key[0], ".".join(entry.key)
     if name not in known_keys(engine.version):
         wanted.leave_out(dotted, f"Docker Engine {engine.version} does not know it")

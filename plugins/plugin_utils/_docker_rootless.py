@@ -33,7 +33,6 @@ from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_conflic
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_engine import Engine
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_profile import (
     rotation_obstacle,
-    with_driver,
 )
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import leaves
 
@@ -297,7 +296,7 @@ def _daemon_json(profile: str, settings: Mapping[str, Any], engine: Engine) -> _
             continue
         problem = check_key(path[0], value if len(path) == 1 else {path[1]: value}, engine.version)
         if path[0] == "log-opts":
-            problem = problem or rotation_obstacle(with_driver(engine, settings))
+            problem = problem or rotation_obstacle(engine.predicted(settings))
         if problem is not None:
             made.notices.append(f"{'.'.join(path)}: left out: {problem.rstrip('.')}.")
         elif stronger is None and weak is None:

@@ -41,6 +41,11 @@ def test_the_table_names_only_keys_that_there_are() -> None:
     assert sum(map(len, classes)) == len(frozenset().union(*classes)), "a key stands in two classes"
 
 
+def test_the_posture_holds_what_moves_data_and_what_takes_a_start_without_containers() -> None:
+    costly = effects._WITHOUT_CONTAINERS | {name.partition(".")[0] for name in effects.MOVES_DATA}
+    assert {name for name in costly if not DOCKER_KEYS[name].audited} == set()
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

@@ -77,6 +77,39 @@ def test_a_file_that_changed_back_to_what_the_daemon_read_is_configured(
     assert collect(docker)["settings"]["log-level"]["proof"] == "pending"
 
 
+LEDGER = {
+    "schema_version": "1.1",
+    "files": {},
+    "keys": [
+        {
+            "owner": owner,
+            "path": "/etc/docker/daemon.json",
+            "key": [key],
+            "before": before,
+            "set": value,
+            "time": "2026-11-23T15:20:00.250000Z",
+            "role": owner,
+            "collection_version": "0.1.0",
+        }
+        for owner, key, before, value in (
+            ("docker_engine", "iptables", {"value": False}, True),
+            ("docker_engine", "tlsverify", {"absent_from": 1}, True),
+            ("other", "icc", {"absent_from": 1}, False),
+        )
+    ],
+}
+
+
+@pytest.mark.parametrize("ledger", [json.dumps(LEDGER), None, "{"])
+def test_the_role_s_keys_are_told_with_what_they_replaced(docker: FakeDocker, ledger: str | None) -> None:
+    docker.system.write("/etc/docker/daemon.json", '{"iptables": true, "tlsverify": true, "icc": false}')
+    if ledger is not None:
+        docker.system.write("/var/lib/bulkhead/ledger.json", ledger)
+    settings = collect(docker)["settings"]
+    before = {name: fact["unowned"] for name, fact in settings.items() if fact and "unowned" in fact}
+    assert before == ({"iptables": False, "tlsverify": None} if ledger == json.dumps(LEDGER) else {})
+
+
 def test_no_engine(system: FakeSystem) -> None:
     facts, records = collect_docker(FakeSystem(system.directory / "empty"))
     assert (facts["installed"], facts["running"], facts["settings"], records) == (False, False, None, None)

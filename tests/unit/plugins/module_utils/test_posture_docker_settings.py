@@ -130,6 +130,14 @@ def test_a_change_in_the_second_of_the_reload_counts_as_read() -> None:
     assert setting("default-ipc-mode", same)["proof"] == "configured"
 
 
+def test_what_the_role_owns_is_shown_with_what_comes_back_without_it() -> None:
+    file = configured(icc=False, log_opts={"max-size": "1m", "token": "s3cret"}, debug=True)
+    owned = dataclasses.replace(file, given_back={"log-opts": {"token": "s3cret"}, "debug": True})
+    settings = collect_settings(owned, EVIDENCE, known=DOCKER_KEYS)
+    shown = {name: fact["unowned"] for name, fact in settings.items() if "unowned" in fact}
+    assert shown == {"icc": True, "log-opts": {"token": "set (not shown)"}}
+
+
 def test_an_old_reload_does_not_make_a_later_start_older() -> None:
     old = configured(default_ipc_mode="private", reloaded_at=BEFORE - 500)
     assert setting("default-ipc-mode", old)["proof"] == "configured"

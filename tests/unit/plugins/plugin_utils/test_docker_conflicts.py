@@ -53,6 +53,8 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], str | None]] =
     ({"log-opts": {"max-size": "1m"}, "log-driver": "journald"}, {}, {}, "which does not rotate"),
     ({"log-opts": {"max-size": "1m"}}, {"log-driver": "syslog"}, {}, "log driver syslog"),
     ({"log-opts": {"max-size": "1m"}}, {"log-driver": "local"}, {}, None),
+    ({"log-driver": "syslog"}, {"log-opts": {"max-size": "1m"}}, {}, "log driver syslog"),
+    ({"log-driver": "json-file"}, {"log-opts": {"gelf-address": "x"}}, {}, "found gelf-address, with which"),
     ({"firewall-backend": "nftables"}, {}, {"swarm": True}, "firewall-backend: an engine in a swarm"),
     ({"firewall-backend": "nftables", "features": {"swarm-nftables": True}}, {}, {"swarm": True}, None),
     ({"seccomp-profile": "profile.json"}, {}, {}, "or the absolute path of a profile"),
@@ -74,6 +76,41 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], str | None]] =
     ({"firewall-backend": "iptables"}, {}, {"ip_forward": False}, None),
     ({"debug": True}, {"icc": False, "iptables": False, "bridge": "a", "bip": "b"}, {}, None),
 ]
+
+
+RUNSC = {"default-runtime": "runsc", "runtimes": ["runsc"]}
+ROTATING = {"log-driver": "json-file", "log-opts": {"max-size": "1m"}}
+# settings of this run, what the role wrote in an earlier one, what it found then, what the problem says
+SECOND_RUNS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], str | None]] = [
+    ({"default-runtime": "runsc"}, RUNSC, {}, "found 'runsc', which runtimes does not name"),
+    ({"default-runtime": "runsc"}, RUNSC, {"runtimes": ["runsc"]}, None),
+    (
+        {},
+        {"runtimes": ["runsc"]},
+        {"default-runtime": "runsc"},
+        "found 'runsc', which runtimes does not name",
+    ),
+    ({}, RUNSC, {}, None),
+    ({"icc": False}, {"iptables": True}, {"iptables": False}, "icc and iptables both false"),
+    ({"iptables": False}, {"icc": False}, {}, None),
+    ({}, {"iptables": True}, {"iptables": False, "icc": False}, "icc and iptables both false"),
+    ({"log-opts": {"max-size": "1m"}}, ROTATING, {"log-driver": "journald"}, "which does not rotate"),
+    ({"log-driver": "journald"}, ROTATING, {"log-driver": "journald"}, None),
+    ({}, {"bridge": ""}, {"bridge": "br7", "bip": "10.0.0.1/24"}, "found 'br7' together with bip"),
+    ({"bip": "10.0.0.1/24"}, {"bridge": "br7"}, {}, None),
+]
+
+
+@pytest.mark.parametrize(("settings", "ours", "before", "expected"), SECOND_RUNS)
+def test_the_file_is_judged_as_this_run_leaves_it(
+    settings: dict[str, Any], ours: dict[str, Any], before: dict[str, Any], expected: str | None
+) -> None:
+    """A key that an earlier run set and this one does not name goes back to what was there before."""
+    known = {name: {"configured": value} for name, value in before.items()}
+    known |= {name: {"configured": value, "unowned": before.get(name)} for name, value in ours.items()}
+    problems = conflicts(replace(ENGINE, settings=known, runtimes=("runc", "runsc")), settings)
+    assert len(problems) == (expected is not None)
+    assert expected is None or expected in problems[0]
 
 
 @pytest.mark.parametrize(("settings", "configured", "facts", "expected"), CASES)

@@ -61,6 +61,30 @@ def test_settings_that_are_there_count() -> None:
     assert len(_problems({"tlsverify": False}, _configured(**TLS, **TCP))) == 1
 
 
+def _ours(before: dict[str, Any] | None = None, **settings: Any) -> Engine:
+    """An engine whose settings the role wrote, over those of somebody else."""
+    known = {
+        name: {"configured": value, "unowned": (before or {}).get(name, [] if name == "hosts" else "")}
+        for name, value in settings.items()
+    }
+    return replace(UNIT_ENGINE, settings=known)
+
+
+def test_settings_that_this_run_gives_back_do_not_count() -> None:
+    """Run 1 opens a port with certificates; run 2 names only the port, so that the certificates go."""
+    (problem,) = _problems(TCP, _ours(**TCP, **TLS))
+    assert "without tlsverify: true, tlscacert, tlscert, tlskey" in problem
+    assert _problems(TCP, _ours(**TCP, **TLS), opened=True) == []
+    assert _problems({**TCP, **TLS}, _ours(**TCP, **TLS)) == []
+    assert _problems({}, _ours(**TCP, **TLS)) == []
+
+
+def test_somebody_elses_settings_come_back_and_count() -> None:
+    assert _problems(TCP, _ours(TLS, **TCP, **{name: "/ours.pem" for name in TLS})) == []
+    (problem,) = _problems({}, _ours(TCP, **TLS, hosts=["fd://"]))
+    assert "found tcp://192.0.2.1:2376 without" in problem
+
+
 def test_a_port_that_was_opened_by_somebody_else_is_for_the_audit_to_say() -> None:
     assert _problems({"icc": False}, _configured(**TCP)) == []
 

@@ -16,16 +16,16 @@ LESS = ("reload", "restart", "stop_containers")
 
 
 def _moves(
-    file: dict[str, Any] | None = None, flags: dict[str, Any] | None = None, **options: Any
+    ours: dict[str, Any] | None = None,
+    flags: dict[str, Any] | None = None,
+    theirs: dict[str, Any] | None = None,
+    **options: Any,
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    found = {REMAP: "", "data-root": "/var/lib/docker"}
-    settings = {
-        name: {
-            "configured": (file or {}).get(name, found.get(name)),
-            "origin": "file" if name in (file or {}) else "default",
-        }
-        for name in {*found, *(file or {})}
-    }
+    """With keys of the file that are the role's, and keys of somebody else's."""
+    before = {REMAP: "", "data-root": "/var/lib/docker", "features": {}, **(theirs or {})}
+    settings = {name: {"configured": value} for name, value in before.items()}
+    for name, value in (ours or {}).items():
+        settings[name] = {"configured": value, "unowned": before.get(name)}
     engine = replace(ENGINE, settings=settings, flags=flags or {}, running=("web",))
     arguments = {"settings": {}, "profile": "baseline", "unmanaged": (), "allow": "restart", **options}
     return moving_keys(engine, **arguments)
@@ -65,7 +65,12 @@ def test_with_permission_it_goes_back_when_it_is_not_wanted_any_more() -> None:
 
 @pytest.mark.parametrize("allow", ["restart", "move_data"])
 def test_a_remapping_for_somebody_else_stays_under_strict(allow: str) -> None:
-    assert _moves({REMAP: "ops"}, profile="strict", allow=allow) == ({REMAP: "ops"}, {})
+    for found in ({"ours": {REMAP: "ops"}}, {"theirs": {REMAP: "ops"}}):
+        assert _moves(**found, profile="strict", allow=allow) == ({REMAP: "ops"}, {})
+
+
+def test_what_somebody_else_put_there_is_not_asked_for() -> None:
+    assert _moves(theirs={REMAP: "ops", "data-root": "/srv"}) == ({}, {})
 
 
 def test_another_remapping_by_name_is_a_move() -> None:
@@ -81,7 +86,15 @@ def test_the_value_in_force_by_name_is_no_move() -> None:
 
 def test_an_unmanaged_key_and_a_flag_are_left_alone() -> None:
     assert _moves(profile="strict", unmanaged=(REMAP,), allow="move_data") == ({}, {})
+    assert _moves(theirs={REMAP: "ops"}, unmanaged=(REMAP,)) == ({}, {})
     assert _moves(flags={REMAP: "ops"}, profile="strict", allow="move_data") == ({}, {})
+
+
+@pytest.mark.parametrize("allow", ["restart", "move_data"])
+def test_what_the_role_set_before_the_key_was_unmanaged_stays_in_its_place(allow: str) -> None:
+    found = {REMAP: "default", "features": {"containerd-snapshotter": True}}
+    kept = {REMAP: "default", STORE: True}
+    assert _moves(found, profile="strict", unmanaged=(REMAP, "features"), allow=allow) == (kept, {})
 
 
 STORE = "features.containerd-snapshotter"

@@ -150,6 +150,38 @@ def test_icc_and_iptables_are_not_both_off() -> None:
     assert "iptables both false" in _error(settings={"icc": False, "iptables": False})
 
 
+@pytest.mark.parametrize(
+    ("settings", "configured", "reason"),
+    [
+        ({"iptables": False}, {}, "iptables is false"),
+        ({"ipv6": True, "ip6tables": False}, {}, "ip6tables is false while ipv6 is true"),
+        ({"ip6tables": False}, {"ipv6": True}, "ip6tables is false while ipv6 is true"),
+        ({}, {"ipv6": True, "ip6tables": False}, "ip6tables is false while ipv6 is true"),
+        ({"iptables": True}, {"iptables": False}, None),
+        ({"ip6tables": False}, {}, None),
+    ],
+)
+def test_the_profile_s_icc_fits_what_the_run_leaves(
+    settings: dict[str, Any], configured: dict[str, Any], reason: str | None
+) -> None:
+    wanted = _wanted(_with(**configured), profile="strict", settings=settings)
+    assert ("icc" in wanted.keys) is (reason is None)
+    assert wanted.impossible.get("icc", "").startswith(reason or "")
+
+
+def test_a_profile_s_key_fits_what_comes_back_in_the_same_run() -> None:
+    """Somebody's value from before the role comes back once the settings do not name the key any more."""
+    for name, ours, before, left_out in (
+        ("iptables", True, False, {"icc"}),
+        ("log-driver", "json-file", "journald", {"log-opts.max-size", "log-opts.max-file"}),
+        ("iptables", False, True, set()),
+    ):
+        setting = {"configured": ours, "unowned": before}
+        engine = replace(ENGINE, settings={**ENGINE.settings, name: setting})
+        assert set(_wanted(engine, profile="strict").impossible) == left_out
+        assert not _wanted(engine, profile="strict", settings={name: ours or True}).impossible
+
+
 def test_a_key_that_the_engine_does_not_know_is_left_out_of_a_profile_and_refused_by_name() -> None:
     error = _error(settings={"min-api-version": "1.44"})
     assert "Docker Engine 29.0 brings this key, the installed engine is 26.1.5" in error
