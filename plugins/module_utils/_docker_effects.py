@@ -159,6 +159,7 @@ class RunningContainer:
     :ivar auto_remove: run with ``--rm``: it is gone when it stops
     :ivar restart_policy: ``no``, ``on-failure``, ``always`` or ``unless-stopped``
     :ivar swarm_task: a service of the swarm owns it and starts its successor
+    :ivar started_at: seconds since the epoch; ``None``: not known
     """
 
     id: str
@@ -168,6 +169,7 @@ class RunningContainer:
     auto_remove: bool
     restart_policy: str = "no"
     swarm_task: bool = False
+    started_at: Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -242,7 +244,17 @@ def need_of(key: WrittenKey, state: EngineState) -> str:
         if state.reloaded_at is not None:
             read_at = max(read_at, state.reloaded_at + _RELOAD_STAMP_SECONDS)
         return kind if key.since > read_at else "none"
-    return kind if key.differs or key.since > state.started_at else "none"
+    if key.differs or key.since > state.started_at:
+        return kind
+    return kind if kind == "without_containers" and _began_under_containers(state) else "none"
+
+
+def _began_under_containers(state: EngineState) -> bool:
+    """Whether the daemon may have found a running container when it started."""
+    return any(
+        container.started_at is None or state.started_at is None or container.started_at < state.started_at
+        for container in state.containers
+    )
 
 
 def losses_of_restart(state: EngineState, *, live_restore: bool) -> tuple[Loss, ...]:

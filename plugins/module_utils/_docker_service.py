@@ -266,17 +266,23 @@ class DockerService:
 
     def _containers(self, records: DockerRecords) -> tuple[RunningContainer, ...]:
         return tuple(
-            RunningContainer(
-                id=identifier,
-                name=container_name(record) or identifier[:12],
-                pid=int(record["State"].get("Pid") or 0),
-                start_ticks=self.start_ticks(int(record["State"].get("Pid") or 0)),
-                auto_remove=(record.get("HostConfig") or {}).get("AutoRemove") is True,
-                restart_policy=_restart_policy(record),
-                swarm_task=is_swarm_task(record),
-            )
+            self._container(identifier, record)
             for identifier, record in records.inspected.items()
             if isinstance(record.get("State"), dict)
+        )
+
+    def _container(self, identifier: str, record: dict[str, Any]) -> RunningContainer:
+        pid = int(record["State"].get("Pid") or 0)
+        ticks = self.start_ticks(pid)
+        return RunningContainer(
+            id=identifier,
+            name=container_name(record) or identifier[:12],
+            pid=pid,
+            start_ticks=ticks,
+            auto_remove=(record.get("HostConfig") or {}).get("AutoRemove") is True,
+            restart_policy=_restart_policy(record),
+            swarm_task=is_swarm_task(record),
+            started_at=None if ticks is None else self._system.started_at(ticks),
         )
 
     def _records(self) -> DockerRecords:

@@ -26,7 +26,7 @@ __all__ = ["BULKHEAD_WITNESSES", "STATE_DIRECTORY", "collect_bulkhead"]
 STATE_DIRECTORY = "/var/lib/bulkhead"
 BULKHEAD_WITNESSES = {
     "bulkhead": "the file system",
-    "bulkhead.pending": "/var/lib/bulkhead/pending.json, which each role writes at its end",
+    "bulkhead.pending": "/var/lib/bulkhead/pending.json, which the commit of a run writes",
     "bulkhead.drift": "/var/lib/bulkhead/ledger.json against the files that it names",
     "bulkhead.open_checkpoint": "/var/lib/bulkhead/checkpoints/*/manifest.json",
 }

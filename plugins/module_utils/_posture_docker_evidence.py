@@ -44,7 +44,7 @@ def engine_evidence(
         version=_mapping(records.version if records else None),
         engine=engine,
         networks=networks if isinstance(networks, list) else [],
-        bridge_options=_bridge_options(records.networks if records else None),
+        bridge=_default_bridge(records.networks if records else None),
         listeners=_own_listeners(daemon, records),
         proxies=daemon.proxies if daemon else None,
         holds_published=_holds_published(daemon, records),
@@ -84,11 +84,9 @@ def _mapping(answer: Any) -> dict[str, Any]:
     return answer if isinstance(answer, dict) and set(answer) != {"unreadable"} else {}
 
 
-def _bridge_options(networks: Any) -> dict[str, Any]:
-    for network in networks if isinstance(networks, list) else []:
-        if network.get("Name") == "bridge":
-            return _mapping(network.get("Options"))
-    return {}
+def _default_bridge(networks: Any) -> dict[str, Any]:
+    found = networks if isinstance(networks, list) else []
+    return next((network for network in found if network.get("Name") == "bridge"), {})
 
 
 def _own_listeners(daemon: Optional[Daemon], records: Optional[DockerRecords]) -> Optional[list[Listener]]:

@@ -18,6 +18,8 @@ __all__ = ["WITNESSES", "EngineEvidence", "Seen"]
 
 _NAMES_NO_NEW_PRIVILEGES = (26, 1)
 _BUILTIN_RUNTIMES = frozenset({"runc", "io.containerd.runc.v2", "io.containerd.runtime.v1.linux"})
+# what the engine takes where neither is configured
+_BRIDGE, _MTU = "docker0", 1500
 _ALWAYS_INSECURE = frozenset({"127.0.0.0/8", "::1/128"})
 
 
@@ -36,7 +38,7 @@ class EngineEvidence:
     :ivar version: the object of `GET /version`, empty when it could not be read
     :ivar engine: the engine's version as numbers
     :ivar networks: the posture's `docker.networks` (empty when unreadable)
-    :ivar bridge_options: the options of the network `bridge`
+    :ivar bridge: the engine's record of the network `bridge`, empty when there is none
     :ivar listeners: the daemon's TCP listeners but those of published ports, None when unreadable
     :ivar proxies: whether the daemon runs docker-proxy processes, None when unreadable
     :ivar holds_published: whether the daemon itself listens on a published port
@@ -50,13 +52,19 @@ class EngineEvidence:
     version: Mapping[str, Any]
     engine: tuple[int, ...]
     networks: list[dict[str, Any]]
-    bridge_options: Mapping[str, Any]
+    bridge: Mapping[str, Any]
     listeners: Optional[list[Listener]]
     proxies: Optional[bool]
     holds_published: bool
     pid: Optional[int]
     pidfile_pid: Optional[int]
     created_since: list[bool]
+
+    def bridge_option(self, name: str) -> Optional[str]:
+        """An option of the network `bridge`; with running containers a start of the daemon leaves them."""
+        options = self.bridge.get("Options")
+        value = options.get(f"com.docker.network.{name}") if isinstance(options, dict) else None
+        return None if value is None else str(value)
 
     def security_option(self, name: str) -> Optional[str]:
         """`profile=builtin` for `name=seccomp,profile=builtin`, "" for a bare option, None for none."""
@@ -170,8 +178,36 @@ def _registry_mirrors(evidence: EngineEvidence, _configured: Any) -> Optional[Se
 
 
 def _ip(evidence: EngineEvidence, _configured: Any) -> Optional[Seen]:
-    address = evidence.bridge_options.get("com.docker.network.bridge.host_binding_ipv4")
+    address = evidence.bridge_option("bridge.host_binding_ipv4")
     return None if address is None else Seen(address, "network bridge: option host_binding_ipv4")
+
+
+def _bridge(evidence: EngineEvidence, configured: Any) -> Optional[Seen]:
+    name = evidence.bridge_option("bridge.name")
+    if name is None:
+        return None
+    return Seen(configured if not configured and name == _BRIDGE else name, "network bridge: option name")
+
+
+def _ip_masq(evidence: EngineEvidence, _configured: Any) -> Optional[Seen]:
+    masquerades = evidence.bridge_option("bridge.enable_ip_masquerade")
+    if masquerades is None:
+        return None
+    return Seen(masquerades == "true", "network bridge: option enable_ip_masquerade")
+
+
+def _ipv6(evidence: EngineEvidence, _configured: Any) -> Optional[Seen]:
+    enabled = evidence.bridge.get("EnableIPv6")
+    return Seen(enabled, "network bridge: EnableIPv6") if isinstance(enabled, bool) else None
+
+
+def _mtu(evidence: EngineEvidence, configured: Any) -> Optional[Seen]:
+    text = evidence.bridge_option("driver.mtu")
+    if text is None or not text.isdigit():
+        return None
+    return Seen(
+        configured if not configured and int(text) == _MTU else int(text), "network bridge: option mtu"
+    )
 
 
 def _metrics(evidence: EngineEvidence, configured: Any) -> Optional[Seen]:
@@ -266,6 +302,7 @@ def _userns_remap(evidence: EngineEvidence, configured: Any) -> Optional[Seen]:
 
 WITNESSES: Mapping[str, Witness] = {
     "authorization-plugins": _authorization_plugins,
+    "bridge": _bridge,
     "data-root": _data_root,
     "default-cgroupns-mode": _cgroupns_mode,
     "default-runtime": _from_info("DefaultRuntime"),
@@ -276,10 +313,13 @@ WITNESSES: Mapping[str, Witness] = {
     "icc": _icc,
     "insecure-registries": _insecure_registries,
     "ip": _ip,
+    "ip-masq": _ip_masq,
+    "ipv6": _ipv6,
     "live-restore": _from_info("LiveRestoreEnabled"),
     "log-driver": _from_info("LoggingDriver"),
     "metrics-addr": _metrics,
     "min-api-version": _min_api_version,
+    "mtu": _mtu,
     "network-diagnostic-port": _diagnostic_port,
     "no-new-privileges": _no_new_privileges,
     "pidfile": _pidfile,

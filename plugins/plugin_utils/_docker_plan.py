@@ -125,6 +125,7 @@ def _container(container: Mapping[str, Any]) -> RunningContainer:
         auto_remove=record.get("auto_remove") is True,
         restart_policy=str(policy["name"]) if isinstance(policy, Mapping) else "no",
         swarm_task=record.get("swarm_task") is True,
+        started_at=_seconds(init["started_at"]) if isinstance(init.get("started_at"), str) else None,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import activation_of
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import same
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_engine import is_unreadable
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import ABSENT, KeyPath, leaves
@@ -64,7 +65,7 @@ def activation_keys(
         setting = settings.get(name)
         changed = changes.get(name, [])
         released = any(change["why"] == "released" for change in changed)
-        seen = not released and _covers(setting, values.get(name, {}), ("proven", "configured"))
+        seen = not released and _covers(setting, values.get(name, {}), _proofs(name, docker["version"]))
         keys.append(
             {
                 "name": name,
@@ -77,6 +78,12 @@ def activation_keys(
             }
         )
     return keys + _foreign(settings, since.keys() | changes.keys())
+
+
+def _proofs(name: str, version: str) -> tuple[str, ...]:
+    """What shows that a key is in force; of what a start under containers leaves aside, only a witness."""
+    late = activation_of(name, version) == "without_containers"
+    return ("proven",) if late else ("proven", "configured")
 
 
 def _foreign(settings: Mapping[str, Any], ours: Iterable[str]) -> list[dict[str, Any]]:

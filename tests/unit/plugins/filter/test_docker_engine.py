@@ -192,6 +192,15 @@ def test_a_value_that_is_in_force_anyway_is_seen(posture: dict[str, Any]) -> Non
     assert not _activation(posture, configured, keys={"icc": False})["icc"]["in_force"]
 
 
+@pytest.mark.parametrize(("proof", "seen"), [("configured", False), ("proven", True)])
+def test_of_an_option_of_the_default_bridge_only_a_witness_shows_that_it_is_in_force(
+    posture: dict[str, Any], proof: str, *, seen: bool
+) -> None:
+    """The daemon may have read its file under running containers, and left the bridge as it was."""
+    _set(posture, "icc", False, proof)
+    assert _activation(posture, _configured({"icc": TIME}), keys={"icc": False})["icc"]["in_force"] is seen
+
+
 def test_a_measured_difference_is_seen(posture: dict[str, Any]) -> None:
     _set(posture, "icc", True, "pending")
     assert _activation(posture, _configured({"icc": TIME}), keys={"icc": False})["icc"]["differs"]

@@ -126,6 +126,19 @@ def test_a_key_counts_from_the_start_of_the_daemon(since: float, need: str) -> N
     assert _need("log-opts", since=since, differs=True) == "restart"
 
 
+@pytest.mark.parametrize(
+    ("began", "need"),
+    [(999.9, "without_containers"), (None, "without_containers"), (1000.1, "none")],
+)
+def test_a_start_under_containers_left_the_default_bridge_as_it_was(began: float | None, need: str) -> None:
+    after = replace(WEB, started_at=1500.0)
+    state = replace(STATE, containers=(after, replace(JOB, started_at=began)))
+    for name in sorted(effects._WITHOUT_CONTAINERS):
+        assert _need(name, state, since=999.0) == need
+    assert _need("mtu", replace(state, containers=()), since=999.0) == "none"
+    assert _need("log-opts", state, since=999.0) == "none"
+
+
 @pytest.mark.parametrize(("since", "need"), [(1500.9, "none"), (1501.1, "reload")])
 def test_a_reloadable_key_counts_from_the_end_of_the_second_of_the_reload(since: float, need: str) -> None:
     assert _need("labels", replace(STATE, reloaded_at=1500.0), since=since) == need

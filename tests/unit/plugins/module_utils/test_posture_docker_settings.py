@@ -42,7 +42,15 @@ EVIDENCE = EngineEvidence(
     version={"MinAPIVersion": "1.24"},
     engine=(26, 1, 5),
     networks=[{"default": True, "icc": True, "icc_witness": "network option and packet filter"}],
-    bridge_options={"com.docker.network.bridge.host_binding_ipv4": "0.0.0.0"},
+    bridge={
+        "EnableIPv6": False,
+        "Options": {
+            "com.docker.network.bridge.enable_ip_masquerade": "true",
+            "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
+            "com.docker.network.bridge.name": "docker0",
+            "com.docker.network.driver.mtu": "1500",
+        },
+    },
     listeners=[],
     proxies=False,
     holds_published=False,
@@ -181,7 +189,7 @@ def test_an_invalid_file_hides_what_is_configured_and_not_what_is_in_force() -> 
 
 
 def test_an_engine_that_does_not_answer_proves_nothing() -> None:
-    silent = {"info": {}, "version": {}, "networks": [], "bridge_options": {}, "listeners": None}
+    silent = {"info": {}, "version": {}, "networks": [], "bridge": {}, "listeners": None}
     settings = {
         name: setting(name, **silent, proxies=None, pid=None, pidfile_pid=None)
         for name, row in DOCKER_KEYS.items()
@@ -257,6 +265,18 @@ def test_an_engine_that_does_not_answer_proves_nothing() -> None:
         ("userland-proxy", False, {}, False, "configured"),
         ("userland-proxy", False, {"proxies": None, "holds_published": True}, False, "configured"),
         ("ip", "127.0.0.1", {}, "0.0.0.0", "pending"),
+        ("ip-masq", False, {}, True, "pending"),
+        ("ip-masq", True, {}, True, "proven"),
+        ("ip-masq", True, {"bridge": {}}, True, "configured"),
+        ("ipv6", True, {}, False, "pending"),
+        ("ipv6", False, {}, False, "proven"),
+        ("bridge", "br7", {}, "docker0", "pending"),
+        ("bridge", "", {}, "", "proven"),
+        ("bridge", "docker0", {}, "docker0", "proven"),
+        ("mtu", 1400, {}, 1500, "pending"),
+        ("mtu", 0, {}, 0, "proven"),
+        ("mtu", 1400, {"bridge": {"Options": {"com.docker.network.driver.mtu": "1400"}}}, 1400, "proven"),
+        ("bip", "10.0.0.1/24", {}, "10.0.0.1/24", "configured"),
         ("insecure-registries", ["r:5000"], {}, [], "pending"),
         (
             "insecure-registries",

@@ -71,6 +71,17 @@ def test_the_state_is_that_of_the_rootful_engine(posture: dict[str, Any]) -> Non
     assert engine_state(posture).started_at is None
 
 
+def test_a_key_of_the_default_bridge_waits_for_a_start_without_containers(posture: dict[str, Any]) -> None:
+    """Written before the daemon started, and a container runs since before that."""
+    entry = {"key": ["mtu"], "time": "2026-11-23T16:00:00.000000Z"}
+    file = {**_file("/etc/docker/daemon.json", {}), "owned": [entry]}
+    wanted = {"path": file["path"], "keys": {"mtu": 1400}, "at_least": [], "pending": {}, "impossible": {}}
+    options = {"wanted": wanted, "configured": {"files": [file]}}
+    assert _effects(docker_engine_plan(posture, **options)) == {"mtu": "none"}
+    posture["containers"][0]["init"]["started_at"] = "2026-11-23T16:11:34Z"
+    assert list(docker_engine_plan(posture, **options)["pending"]) == ["mtu"]
+
+
 def test_a_container_that_hides_its_processes_still_counts(posture: dict[str, Any]) -> None:
     posture["containers"][0].update(init={"unreadable": "it ended"}, record={"unreadable": "no answer"})
     assert [container.name for container in engine_state(posture).containers] == ["web", "agent"]
