@@ -47,5 +47,10 @@ def test_limits_and_the_profile_are_in_force_in_a_container(host: Host, user: st
 
 
 def test_the_engine_of_root_is_left_alone(host: Host) -> None:
-    assert host.service("docker").is_running
+    """The same processes and files as `prepare.yml` noted."""
+    properties = "Id,MainPID,ExecMainStartTimestampMonotonic,UnitFileState,ActiveState"
+    shown = host.check_output(f"systemctl show docker.service docker.socket --property={properties}")
+    files = host.check_output(r"find /etc -path '/etc/docker/*' -type f -printf '%p %i %T@ %s\n'")
+    assert f"{shown}\n{files}\n" == host.file("/var/tmp/root-engine").content_string
+    assert "ActiveState=active" in shown
     assert "rootless" not in host.check_output("docker info --format '{{json .SecurityOptions}}'")

@@ -16,14 +16,27 @@ def test_no_daemon_runs_and_none_starts(host: Host, user: str) -> None:
     assert host.run(f"find /home/{user}/.config/systemd -name docker.service").stdout == ""
 
 
-def test_a_file_of_the_user_s_own_has_its_bytes_back(host: Host) -> None:
-    assert host.file("/home/amber/.config/docker/daemon.json").content == b'{\n   "debug": true\n}\n'
-    assert host.file("/home/amber/.docker/config.json").content == b'{"currentContext": "default"}\n'
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        (".config/docker/daemon.json", b'{\n   "debug": true\n}\n'),
+        (".docker/config.json", b'{"currentContext": "default"}\n'),
+    ],
+)
+def test_a_file_of_the_user_s_own_has_its_bytes_back(host: Host, path: str, content: bytes) -> None:
+    file = host.file(f"/home/amber/{path}")
+    assert (file.content, file.user, file.mode) == (content, "amber", 0o600)
 
 
-def test_a_file_that_was_made_for_it_is_gone(host: Host) -> None:
-    assert not host.file("/home/basil/.config/docker/daemon.json").exists
-    assert host.run("find /home/basil/.docker /home/amber/.docker/contexts -name meta.json").stdout == ""
+@pytest.mark.parametrize("user", ["basil", "cedar"])
+@pytest.mark.parametrize("path", [".config/docker/daemon.json", ".docker/config.json"])
+def test_a_file_that_was_made_for_it_is_gone(host: Host, user: str, path: str) -> None:
+    assert not host.file(f"/home/{user}/{path}").exists
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_the_context_is_gone(host: Host, user: str) -> None:
+    assert host.run(f"find /home/{user} -path '*/.docker/contexts/*' -name meta.json").stdout == ""
 
 
 def test_root_s_engine_runs_again(host: Host) -> None:
