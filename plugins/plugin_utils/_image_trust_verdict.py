@@ -136,15 +136,21 @@ def _locations(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """(prefix, physical location) of every remapped or mirrored registry."""
     for text in files.values():
         try:
-            registries = tomllib.loads(text).get("registry", [])
+            document = tomllib.loads(text)
         except (tomllib.TOMLDecodeError, RecursionError):
             continue  # the role podman_policy refuses such a file
-        for registry in registries if isinstance(registries, list) else []:
+        for registry in _tables(document, "registry"):
             prefix = str(registry.get("prefix") or registry.get("location") or "")
-            for place in (registry, *registry.get("mirror", [])):
+            for place in (registry, *_tables(registry, "mirror")):
                 location = str(place.get("location") or "")
                 if location and location != prefix:
                     yield prefix, location
+
+
+def _tables(holder: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The tables of an array of them. With anything else in its place Podman pulls nothing from anywhere."""
+    found = holder.get(name)
+    return [table for table in found if isinstance(table, Mapping)] if isinstance(found, list) else []
 
 
 def _overlap(one: str, other: str) -> bool:

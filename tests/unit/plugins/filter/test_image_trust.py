@@ -243,6 +243,15 @@ def test_a_registry_that_may_hand_out_signatures_itself_is_not_judged(keys: str)
     assert image_trust_files(facts, scopes=[_scope()], base=keys)["notices"] == []
 
 
+@pytest.mark.parametrize(
+    "conf", ['registry = ["x"]', 'registry = "x"', '[[registry]]\nlocation = "HOST/a"\nmirror = ["x"]', "["]
+)
+def test_a_file_of_registries_that_podman_does_not_take_has_no_mirrors(keys: str, conf: str) -> None:
+    files = {"/etc/containers/registries.conf": conf.replace("HOST", HOST)}
+    scope = _scope(requires="signed_by_sigstore", keys=["one.pub"])
+    assert image_trust_files(_facts(registries_conf=files), scopes=[scope], base=keys)["notices"] == []
+
+
 def test_everything_that_is_wanted_is_a_policy_that_podman_takes(keys: str) -> None:
     scopes = [
         _scope(),
