@@ -70,6 +70,12 @@ def parse_start_ticks(stat_line: str) -> int:
     return int(fields[19])
 
 
+def _with_clear_home(account: pwd.struct_passwd) -> pwd.struct_passwd:
+    """The record with a home that paths are built from: passwd(5) may have it with a slash at its end."""
+    name, password, uid, gid, gecos, home, shell = account
+    return pwd.struct_passwd((name, password, uid, gid, gecos, home and os.path.normpath(home), shell))
+
+
 class ProcessHandle:
     """A process held by a descriptor on its /proc directory, so that a reused pid is not believed.
 
@@ -265,7 +271,7 @@ class System:
         """The account's record; raises `NotThere` when there is none."""
         with time_limit(READ_SECONDS, f"looking up user {uid}"):
             try:
-                return pwd.getpwuid(uid)
+                return _with_clear_home(pwd.getpwuid(uid))
             except KeyError as error:
                 raise NotThere(f"user {uid}: no such account") from error
 
@@ -273,7 +279,7 @@ class System:
         """The account's record by its name; raises `NotThere` when there is none."""
         with time_limit(READ_SECONDS, f"looking up user {name}"):
             try:
-                return pwd.getpwnam(name)
+                return _with_clear_home(pwd.getpwnam(name))
             except (KeyError, ValueError) as error:
                 raise NotThere(f"user {name}: no such account") from error
 

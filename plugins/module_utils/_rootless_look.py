@@ -240,7 +240,7 @@ def _offers_restart_unit(system: System) -> Optional[bool]:
 
 def _enabled_by_user(system: System, account: pwd.struct_passwd) -> tuple[bool, str]:
     """Whether the user has enabled the unit, or why it cannot be."""
-    units = system.socket_path(os.path.normpath(f"{account.pw_dir}/.config/systemd/user"))
+    units = system.socket_path(f"{account.pw_dir}/.config/systemd/user")
     try:
         answer = look_as(account.pw_uid, account.pw_gid, units, _restart_unit_in, 16)
     except UserFileError as error:
@@ -264,7 +264,7 @@ def _restart_unit_in(directory: int) -> bytes:
 
 
 def _home_obstacle(system: System, account: pwd.struct_passwd, mounts: Sequence[Mount]) -> str:
-    home = os.path.normpath(account.pw_dir)
+    home = account.pw_dir
     try:
         facts = system.stat(home)
     except PortError as error:

@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from ansible_collections.bulkhead.hardening.plugins.module_utils import _port_commands
+from ansible_collections.bulkhead.hardening.plugins.module_utils import _port_commands, _ports
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     NotThere,
     PortError,
@@ -155,6 +157,21 @@ def test_a_command_reads_only_what_it_is_given(tmp_path: Path) -> None:
     with (tmp_path / "input").open("rb") as stream:
         assert System().run(["cat"], stdin=stream.fileno()).stdout == "given"
     assert System().run(["cat"]).stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("home", "clear"),
+    [("/home/alice/", "/home/alice"), ("/home//alice/.", "/home/alice"), ("/", "/"), ("", "")],
+)
+def test_a_home_is_a_path_that_others_are_built_from(
+    monkeypatch: pytest.MonkeyPatch, home: str, clear: str
+) -> None:
+    record: Any = ("alice", "x", 1000, 1001, "", home, "/bin/sh")
+    for name in ("getpwnam", "getpwuid"):
+        monkeypatch.setattr(_ports.pwd, name, lambda _key: pwd.struct_passwd(record))
+    for account in (System().account(1000), System().account_named("alice")):
+        assert account.pw_dir == clear
+        assert (account.pw_name, account.pw_uid, account.pw_gid) == ("alice", 1000, 1001)
 
 
 def test_a_command_that_is_not_there() -> None:
