@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import activation_of
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import (
+    MOVES_DATA,
+    activation_of,
+)
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ledger import same
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_engine import is_unreadable
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._wanted_keys import ABSENT, KeyPath, leaves
@@ -26,6 +30,13 @@ __all__ = [
 _NOT_SHOWN = "set (not shown)"
 # Files of the service that its next start reads, apart from the package's own unit.
 _UNIT_FILES = ("/etc/systemd/system/docker.service", "/etc/default/docker", "/etc/sysconfig/docker")
+# what brings a key into force -> when that is
+_MOMENTS = {
+    "reload": "the engine's next reload",
+    "restart": "the engine's next start",
+    "without_containers": "the engine's next start without containers",
+    "move_data": "the engine's next start, and moves its data",
+}
 
 
 @dataclass
@@ -33,7 +44,8 @@ class Verdict:
     """The state of each key at the end of a run, by its name in daemon.json.
 
     :ivar in_force: measured, or configured since before the daemon read its file
-    :ivar pending: accepted or asked for, and not in force yet, with the reason
+    :ivar pending: accepted or asked for, and not in force yet, with the reason; also what was given back, or
+        changed by somebody else, and is not in force
     :ivar failed: should be in force and is not, with what was found
     """
 
@@ -71,13 +83,14 @@ def activation_keys(
                 "name": name,
                 "since": None if changed else since[name],
                 "in_force": seen,
-                "differs": not seen and not changed and _measured_difference(setting),
+                "differs": not seen and not changed and _is_measured(setting),
                 "removed": name not in values and any(change.get("gone", released) for change in changed),
                 "parts": sorted({change["key"][1] for change in changed if len(change["key"]) > 1}),
                 "foreign": False,
             }
         )
-    return keys + _foreign(settings, since.keys() | changes.keys())
+    ours = {".".join(entry["key"]) for entry in (*file["owned"], *file["keys"])}
+    return keys + _foreign(settings, ours | since.keys() | changes.keys())
 
 
 def _proofs(name: str, version: str) -> tuple[str, ...]:
@@ -86,21 +99,48 @@ def _proofs(name: str, version: str) -> tuple[str, ...]:
     return ("proven",) if late else ("proven", "configured")
 
 
-def _foreign(settings: Mapping[str, Any], ours: Iterable[str]) -> list[dict[str, Any]]:
-    """Keys that somebody else configured and that are not in force: a restart would bring them along."""
+def _foreign(settings: Mapping[str, Any], ours: Collection[str]) -> list[dict[str, Any]]:
+    """Keys that somebody else configured and that are not in force: a restart would bring them along.
+
+    One that moves data counts also where nothing shows what is in force.
+    """
+    removed = {
+        name: settings[name]["origin"] == "default" for name in settings if _is_measured(settings[name])
+    }
+    removed |= {dotted: False for dotted in MOVES_DATA if _may_move(settings, dotted)}
     return [
         {
             "name": name,
             "since": None,
             "in_force": False,
             "differs": True,
-            "removed": setting["origin"] == "default",
+            "removed": removed[name],
             "parts": [],
             "foreign": True,
         }
-        for name, setting in sorted(settings.items())
-        if name not in ours and _measured_difference(setting)
+        for name in sorted(removed)
+        if name not in ours
     ]
+
+
+def _may_move(settings: Mapping[str, Any], dotted: str) -> bool:
+    """Whether the file names a key that moves data, and the daemon may not have read it."""
+    name, _dot, member = dotted.partition(".")
+    setting = settings.get(name)
+    if not isinstance(setting, Mapping) or setting["origin"] != "file" or setting["proof"] != "pending":
+        return False
+    return is_unreadable(setting["value"]) and (not member or member in (setting["configured"] or {}))
+
+
+def _differences(docker: Mapping[str, Any]) -> dict[str, str]:
+    """Keys of which another value was measured than the one that is configured, each with when that ends."""
+    return {
+        name: f"{json.dumps(setting['value'])} is in force ({setting['witness']}), "
+        f"{json.dumps(setting['configured'])} is configured; that takes effect at {_MOMENTS[kind]}"
+        for name, setting in (docker["settings"] or {}).items()
+        if _is_measured(setting)
+        for kind in [activation_of(name, docker["version"], removed=setting["origin"] == "default")]
+    }
 
 
 def live_restore_configured(
@@ -159,9 +199,13 @@ def judge(
     verdict = Verdict(pending=dict(wanted["pending"]))
     waiting = {entry["key"]: entry["reason"] for entry in activated["pending"]}
     settled = set(activated["settled"])
-    if predicted:
-        return Verdict(in_force=sorted(settled), pending={**verdict.pending, **waiting})
     values = _values(wanted, _engine_file(wanted, configured))
+    # of earlier runs what was given back and is in force still, and what somebody else left
+    others = {name: reason for name, reason in _differences(docker).items() if name not in values}
+    if predicted:
+        known = {} if activated["actions"] else others
+        return Verdict(in_force=sorted(settled), pending={**known, **verdict.pending, **waiting})
+    verdict.pending = {**others, **verdict.pending}
     # also what is given back, and the unit's own files
     verdict.pending.update({name: reason for name, reason in waiting.items() if name not in values})
     for name, parts in sorted(values.items()):
@@ -227,7 +271,7 @@ def _holds(found: Any, path: KeyPath, value: Any) -> bool:
     return same(found, value)
 
 
-def _measured_difference(setting: Any) -> bool:
+def _is_measured(setting: Any) -> bool:
     return (
         isinstance(setting, Mapping) and setting["proof"] == "pending" and not is_unreadable(setting["value"])
     )

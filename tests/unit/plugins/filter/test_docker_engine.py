@@ -270,9 +270,29 @@ def test_everything_waits_for_an_engine_that_does_not_run(posture: dict[str, Any
 
 
 def test_check_mode_says_what_would_be(posture: dict[str, Any]) -> None:
-    activated = {"pending": [{"key": "icc", "reason": "web runs"}], "settled": ["log-opts"]}
+    waiting = [{"key": "icc", "reason": "web runs"}]
+    activated = {"pending": waiting, "settled": ["log-opts"], "actions": ["restart"]}
+    _set(posture, "ip", "127.0.0.1", "pending")
     verdict = _verdict(posture, {"icc": False}, activated=activated, predicted=True)
     assert verdict == {"in_force": ["log-opts"], "pending": {"icc": "web runs"}, "failed": {}}
+    verdict = _verdict(posture, {"icc": False}, activated={**activated, "actions": []}, predicted=True)
+    assert sorted(verdict["pending"]) == ["icc", "ip"]
+
+
+@pytest.mark.parametrize("predicted", [False, True])
+def test_what_was_given_back_and_is_in_force_still_stays_pending(
+    posture: dict[str, Any], *, predicted: bool
+) -> None:
+    """icc was released under running containers by an earlier run; nobody owns it any more."""
+    _set(posture, "icc", False, "pending")
+    verdict = _verdict(posture, {}, activated={**NOTHING, "actions": []}, predicted=predicted)
+    reason = verdict["pending"]["icc"]
+    assert reason.startswith("false is in force (")
+    assert reason.endswith(
+        "true is configured; that takes effect at the engine's next start without containers"
+    )
+    _set(posture, "icc", {"unreadable": "changed since"}, "pending")
+    assert _verdict(posture, {}, activated={**NOTHING, "actions": []})["pending"] == {}
 
 
 def test_remapping_is_withheld_while_a_privileged_container_runs(posture: dict[str, Any]) -> None:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import MOVES_DATA
+from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import DOCKER_KEYS
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_moves import moving_keys
 from unit.plugins.plugin_utils.test_docker_profile import ENGINE
 
@@ -57,6 +59,13 @@ def test_strict_asks_for_the_remapping(allow: str) -> None:
 def test_what_is_in_the_file_stays_without_permission(profile: str) -> None:
     found = {REMAP: "default", "data-root": "/srv"}
     assert _moves(found, profile=profile) == (found, {})
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MOVES_DATA if "." not in name))
+def test_what_was_moved_with_permission_is_not_taken_back_by_the_same_settings_without(name: str) -> None:
+    assert DOCKER_KEYS[name].audited, "the posture does not show what is in the file"
+    assert _moves({name: "x"}, settings={name: "x"}) == ({name: "x"}, {})
+    assert _moves({name: "x"}) == ({name: "x"}, {})
 
 
 def test_with_permission_it_goes_back_when_it_is_not_wanted_any_more() -> None:

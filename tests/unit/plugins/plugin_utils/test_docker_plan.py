@@ -130,6 +130,35 @@ def test_what_somebody_else_left_pending_comes_along_with_a_restart(posture: dic
     assert "would also bring userns-remap into force" in plan["pending"]["no-new-privileges"]
 
 
+@pytest.mark.parametrize(
+    ("name", "configured", "origin", "mover"),
+    [
+        ("exec-root", "/run/elsewhere", "file", "exec-root"),
+        (
+            "features",
+            {"cdi": True, "containerd-snapshotter": True},
+            "file",
+            "features.containerd-snapshotter",
+        ),
+        ("features", {"cdi": True}, "file", None),
+        ("exec-root", "/var/run/docker", "default", None),
+    ],
+)
+def test_a_move_that_somebody_else_wrote_counts_also_where_nothing_shows_it(
+    posture: dict[str, Any], name: str, configured: Any, origin: str, mover: str | None
+) -> None:
+    unseen = {"value": {"unreadable": "changed since"}, "proof": "pending"}
+    posture["docker"]["settings"][name].update(configured=configured, origin=origin, **unseen)
+    plan = _plan(posture, {"live-restore": True, "no-new-privileges": True})
+    assert ("restart" in plan["steps"]) is (mover is None)
+    assert mover is None or f"bring {mover} into force" in plan["pending"]["no-new-privileges"]
+    if mover is not None:
+        change = {"live-restore": "set", mover: "set"}
+        plan = _plan(posture, {"live-restore": True, name: configured}, changes=change, allow="move_data")
+        assert "prove_none_left" in plan["steps"]
+        assert name in _effects(plan)
+
+
 def test_a_changed_drop_in_needs_a_restart(posture: dict[str, Any]) -> None:
     plan = _plan(posture, {"live-restore": True}, files=[_file(DROP_IN, {"Service.ExecStart": "set"})])
     assert _effects(plan) == {"live-restore": "reload", "docker.service": "restart"}
