@@ -16,6 +16,7 @@ options:
         C(checkpoint).
       - Once the host has restored that by itself, because the run did not confirm in time, nothing is changed
         any more.
+      - Without it the change is of no run, and is refused while a run holds the lock of the host.
     type: str
     version_added: "0.2.0"
 """

@@ -6,6 +6,9 @@ The dead man's switch fires on its own, while the run's controller may still be 
 after a cut. What such a run changed after the restore would stay if it never came to its commit. So every
 change of a run is made inside of this fence: the switch closes it, waits for a change that is being made,
 and restores then.
+
+A change that belongs to no run is kept out while a run is at work: it would be undone with that run, or be
+taken for what the run did.
 """
 
 from __future__ import annotations
@@ -19,6 +22,12 @@ from collections.abc import Iterator
 from typing import Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import BulkheadError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._run_lock import (
+    Claim,
+    Holder,
+    RunLock,
+    verdict,
+)
 
 __all__ = ["STATE_DIRECTORY", "FenceError", "changing", "close_fence", "open_fence"]
 
@@ -26,20 +35,24 @@ STATE_DIRECTORY = "/var/lib/bulkhead"
 # The longest change is a restart of the engine and the wait for its answer.
 WAIT_SECONDS = 300.0
 _POLL_SECONDS = 0.2
+# A change without a checkpoint is of no run, and cannot ask a controller whether another lives.
+_NO_RUN = Holder(run="", controller="", user="", pid=0, process={})
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 
 
 class FenceError(BulkheadError):
-    """The run was undone already, or names no checkpoint of this host."""
+    """The run was undone already, names no checkpoint of this host, or another run is at work."""
 
 
 @contextlib.contextmanager
 def changing(checkpoint: Optional[str], state_directory: str = STATE_DIRECTORY) -> Iterator[None]:
-    """A change by the run of this checkpoint (empty: a run without one); the switch waits for its end.
+    """A change by the run of this checkpoint (empty: of no run); the switch waits for its end.
 
-    :raises FenceError: the host restored this checkpoint by itself, or has none of that name
+    :raises FenceError: the host restored this checkpoint by itself, or has none of that name; without a
+        checkpoint, a run holds the host's lock
     """
     if not checkpoint:
+        _refuse_beside_a_run(state_directory)
         yield
         return
     descriptor = _lock_file(checkpoint, state_directory)
@@ -53,6 +66,17 @@ def changing(checkpoint: Optional[str], state_directory: str = STATE_DIRECTORY) 
         yield
     finally:
         os.close(descriptor)
+
+
+def _refuse_beside_a_run(state_directory: str) -> None:
+    holder = RunLock(state_directory, now=time.time).holder()
+    now = time.time()
+    if holder is not None and verdict(holder, _NO_RUN, Claim(), now=now) == "held":
+        raise FenceError(
+            f"Another run is at work on this host: {holder.describe(now)}. Nothing was changed. Wait for it; "
+            "where it was killed, the playbook harden or rollback puts right what it left. A task of it "
+            "names its checkpoint (option checkpoint)."
+        )
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._run_fence impo
     close_fence,
     open_fence,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._run_lock import Claim
 from unit.checkpoint_host import CheckpointHost
 
 
@@ -224,10 +225,36 @@ def test_it_waits_for_a_change_that_is_being_made(host: CheckpointHost, tmp_path
     assert host.content() == before
 
 
-def test_a_change_without_a_checkpoint_needs_no_fence(host: CheckpointHost) -> None:
-    with changing(None, str(host.state)), changing("", str(host.state)):
+@pytest.mark.parametrize("name", [None, ""])
+def test_a_change_without_a_checkpoint_waits_for_no_switch(host: CheckpointHost, name: str | None) -> None:
+    host.run({"a.json": "[]"})
+    with changing(name, str(host.state)):
         host.write("a.json", "{}")
     assert host.path("a.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_a_change_without_a_checkpoint_is_refused_while_a_run_is_at_work(
+    host: CheckpointHost, name: str | None
+) -> None:
+    identifier = host.open()["id"]
+    with (
+        pytest.raises(FenceError, match=r"run one of ops on laptop \(.*pid 4711.*Nothing was changed"),
+        changing(name, str(host.state)),
+    ):
+        raise AssertionError("it went on")
+    with changing(identifier, str(host.state)):
+        pass
+
+
+def test_a_run_that_was_silent_for_the_lease_holds_nobody_up(
+    host: CheckpointHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.open()
+    later = time.time() + Claim().lease + 60
+    monkeypatch.setattr("time.time", lambda: later)
+    with changing(None, str(host.state)):
+        pass
 
 
 @pytest.mark.parametrize(
