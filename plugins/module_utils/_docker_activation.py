@@ -9,7 +9,7 @@ stays pending with its reason. The facts about single keys are in `_docker_effec
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_effects import (
@@ -108,15 +108,22 @@ def decide(
     live_restore_wanted: bool,
     allow: str = "restart",
     withheld: Optional[Mapping[str, str]] = None,
+    impossible: Optional[Mapping[str, str]] = None,
 ) -> Activation:
     """Plan the activation.
 
     :param live_restore_wanted: whether live-restore is configured for the next start
     :param allow: one of `ALLOWED`
     :param withheld: keys that were asked for and not written, each with the reason
+    :param impossible: keys that a rule forbids here, dotted, each with the rule; they were not written either
     """
     planning = _Planning(state, keys, live_restore_wanted, ALLOWED.index(allow), withheld or {})
-    return planning.activation() if state.started_at is not None else planning.not_running()
+    activation = planning.activation() if state.started_at is not None else planning.not_running()
+    forbidden = (
+        Effect(name, "impossible", f"not written: {rule}")
+        for name, rule in sorted((impossible or {}).items())
+    )
+    return replace(activation, effects=(*activation.effects, *forbidden))
 
 
 class _Planning:

@@ -84,6 +84,20 @@ options:
     type: dict
     default: {}
     version_added: "0.2.0"
+  impossible:
+    description:
+      - Keys that a rule forbids here and that were not written, each with the rule. The plan shows them.
+    type: dict
+    default: {}
+    version_added: "0.2.0"
+  side_effects:
+    description:
+      - What the engine will do by itself to the rest of the host. It is shown in the plan. The filter
+        P(bulkhead.hardening.docker_engine_plan#filter) works it out.
+    type: list
+    elements: dict
+    default: []
+    version_added: "0.2.0"
   units_changed:
     description: Whether this run changed drop-ins or environment files of the service.
     type: bool
@@ -139,7 +153,8 @@ plan:
       description:
         - One entry per key. C(effect) is V(none), V(reload), V(restart), V(new_containers) (a restart, after
           which only new or newly started containers get it), V(without_containers) (a restart while no
-          container runs), V(stop_containers) (a restart that ends C(containers)) or V(move_data).
+          container runs), V(stop_containers) (a restart that ends C(containers)), V(move_data) or
+          V(impossible) (a rule forbids the key here, and it was not written).
       type: list
       elements: dict
     steps:
@@ -153,6 +168,10 @@ plan:
     pending:
       description: Keys that do not come into force by this run, each with the reason.
       type: dict
+    side_effects:
+      description: O(side_effects).
+      type: list
+      elements: dict
 userns_preflight:
   description:
     - What is left behind when C(userns-remap) changes. Null when it does not, and, except in check mode, when
@@ -245,6 +264,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "live_restore": {"type": "bool", "default": False},
     "allow": {"type": "str", "choices": list(ALLOWED), "default": "restart"},
     "withheld": {"type": "dict", "default": {}},
+    "impossible": {"type": "dict", "default": {}},
+    "side_effects": {"type": "list", "elements": "dict", "default": []},
     "units_changed": {"type": "bool", "default": False},
     "units_owned": {"type": "bool", "default": False},
     "socket": {"type": "path", "default": "/run/docker.sock"},
@@ -390,8 +411,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         live_restore_wanted=options["live_restore"],
         allow=options["allow"],
         withheld=options["withheld"],
+        impossible=options["impossible"],
     )
-    plan = activation.as_json()
+    plan = {**activation.as_json(), "side_effects": options["side_effects"]}
     actions = [step for step in activation.steps if step in _ACTIONS]
     # not in every run that only finds it withheld: the engine has to add up all its images for it
     moving = (module.check_mode or "userns-remap" in activation.settled) and any(

@@ -70,20 +70,16 @@ def engine_plan(
         live_restore_wanted=live_restore_configured(docker, wanted, configured),
         allow=allow,
         withheld=wanted["pending"],
+        impossible=wanted["impossible"],
     )
-    changed = [effect.key for effect in activation.effects if effect.effect != "none"]
+    changed = [effect.key for effect in activation.effects if effect.effect not in ("none", "impossible")]
     reactions = side_effects(
         settings_after(docker, wanted, configured),
         changed,
         version=parse_version(docker["version"]),
         docker=docker,
     )
-    plan = activation.as_json()
-    plan["effects"] += [
-        {"key": name, "effect": "impossible", "reason": f"not written: {rule}", "containers": []}
-        for name, rule in sorted(wanted["impossible"].items())
-    ]
-    return {**plan, "side_effects": reactions}
+    return {**activation.as_json(), "side_effects": reactions}
 
 
 def plan_table(plan: Mapping[str, Any]) -> str:

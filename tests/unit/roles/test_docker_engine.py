@@ -20,7 +20,6 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_host im
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_keys import DOCKER_KEYS
 from ansible_collections.bulkhead.hardening.plugins.module_utils._group_members import GROUP_FILES
 from ansible_collections.bulkhead.hardening.plugins.plugin_utils._docker_profile import PROFILES
-from jinja2.nativetypes import NativeEnvironment
 from unit.role_files import ROLES, Role, rendered
 
 ROLE = Role("docker_engine")
@@ -119,20 +118,20 @@ def test_what_remapping_leaves_behind_is_looked_at_before_anything_is_written() 
     ]
 
 
-@pytest.mark.parametrize(
-    ("effect", "pending", "remaps"),
-    [
-        ({"key": "userns-remap", "effect": "move_data"}, {}, True),
-        ({"key": "userns-remap", "effect": "move_data"}, {"userns-remap": "not allowed"}, False),
-        ({"key": "userns-remap", "effect": "none"}, {}, False),
-        ({"key": "data-root", "effect": "move_data"}, {}, False),
-    ],
-)
-def test_it_is_looked_at_where_the_run_remaps(
-    effect: dict[str, str], pending: dict[str, str], *, remaps: bool
+@pytest.mark.parametrize(("steps", "shown"), [([], False), (["reload"], True)])
+def test_the_plan_is_shown_as_a_difference_where_the_run_takes_a_step(
+    steps: list[str], *, shown: bool
 ) -> None:
-    expression = NativeEnvironment().from_string(ROLE.yaml("vars/main.yml")["__docker_engine_remaps"])
-    assert expression.render(__docker_engine_plan={"effects": [effect], "pending": pending}) is remaps
+    """Before anything is written, in a real run too; a converged run makes no remote call for it."""
+    (task,) = [task for task in ROLE.yaml("tasks/configure.yml") if _module(task) == "docker_engine_activate"]
+    assert rendered(f"{{{{ {task['when']} }}}}", __docker_engine_plan={"steps": steps}) is shown
+    assert {"diff", "changed_when"}.isdisjoint(task), "Ansible shows the difference of a changed task only"
+    (activating,) = [
+        task for task in ROLE.yaml("tasks/activate.yml") if _module(task) == "docker_engine_activate"
+    ]
+    options = dict(activating["bulkhead.hardening.docker_engine_activate"])
+    del options["checkpoint"]
+    assert task["bulkhead.hardening.docker_engine_activate"] == options, "what is shown is what is done"
 
 
 def _module(task: dict[str, Any]) -> str:

@@ -376,6 +376,8 @@ class ScriptedModule:
             "live_restore": True,
             "allow": "restart",
             "withheld": {},
+            "impossible": {},
+            "side_effects": [],
             "units_changed": False,
             "units_owned": False,
             "socket": "/none",
@@ -407,8 +409,26 @@ def test_check_mode_predicts_what_a_real_run_does_and_touches_nothing(service: S
     assert done["actions"] == ["restart"]
     assert done["settled"] == ["log-opts"]
     assert [entry["key"] for entry in done["pending"]] == ["icc"]
-    assert sorted(done["plan"]) == ["effects", "pending", "steps", "stops"]
+    assert sorted(done["plan"]) == ["effects", "pending", "side_effects", "steps", "stops"]
     assert "step 1: restart docker.service\n" in done["diff"]["after"]
+
+
+def test_the_plan_names_what_is_impossible_and_what_the_engine_does_by_itself(
+    service: ScriptedService,
+) -> None:
+    reaction = {"keys": ["icc"], "reaches": ["virbr0"], "reason": "its packets pass the filter"}
+    outcome = _run(ScriptedModule("log-opts", impossible={"icc": "no filter"}, side_effects=[reaction]))
+    assert outcome["plan"]["effects"][-1] == {
+        "key": "icc",
+        "effect": "impossible",
+        "reason": "not written: no filter",
+        "containers": [],
+    }
+    assert outcome["plan"]["side_effects"] == [reaction]
+    lines = outcome["diff"]["after"].splitlines()
+    assert any(line.split() == ["icc", "impossible", "not", "written:", "no", "filter"] for line in lines)
+    assert "side effect of icc on virbr0: its packets pass the filter" in lines
+    assert outcome["settled"] == ["log-opts"]
 
 
 def test_what_is_pending_only_changes_nothing(service: ScriptedService) -> None:
