@@ -152,6 +152,30 @@ def test_the_plan_is_shown_in_check_mode_too_and_before_anything_is_written() ->
     assert "when" not in ROLE.yaml("tasks/main.yml")[-1]["block"][0]
 
 
+def test_the_result_says_who_gets_at_the_engine() -> None:
+    """Members of the group, listeners, and the socket by an ACL, as anybody or through a container."""
+    tasks = ROLE.yaml("tasks/verify.yml")
+    (task,) = [task for task in tasks if "ansible.builtin.set_fact" in task]
+    result = task["ansible.builtin.set_fact"]["docker_engine_result"]
+    posture = _posture()
+    access = {
+        "acl": [{"kind": "user", "name": "ci", "id": 1001}],
+        "everybody": False,
+        "containers": [{"name": "proxy", "published": ["0.0.0.0:2375/tcp"]}],
+    }
+    listener = {"address": "0.0.0.0", "port": 2375, "loopback": False, "client_certificate_required": False}
+    posture["docker"].update(group_members=["ops"], listeners=[listener], socket_access=access)
+    reach = rendered(task["vars"]["__docker_engine_reach"], __docker_engine_posture=posture)
+    assert reach == {"group_members": ["ops"], "listeners": [listener], "socket": access}
+    facts = {
+        "__docker_engine_verdict": {"pending": {}},
+        "__docker_engine_surroundings": {"pending": {}},
+        "__docker_engine_plan": {},
+        "__docker_engine_reach": reach,
+    }
+    assert rendered(result, **facts)["reach"] == reach
+
+
 def _tasks(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [inner for task in tasks for inner in ([task] if "block" not in task else _tasks(task["block"]))]
 

@@ -52,6 +52,32 @@ def test_files_are_limited_as_the_benchmark_says(docker: dict[str, Any]) -> None
     assert limits["/run/docker.sock"] == {"mode": "0660", "owner": "root"}  # its group is the admin's choice
 
 
+# CIS Docker Benchmark 1.8, 3.1 to 3.24: what a file may be at most, and whose it is
+LIMITS = {
+    "service_unit": "0644",  # 3.1, 3.2
+    "socket_unit": "0644",  # 3.3, 3.4
+    "configuration_directory": "0755",  # 3.5, 3.6
+    "daemon_json": "0644",  # 3.17, 3.18
+    "defaults_debian": "0644",  # 3.19, 3.20
+    "defaults_redhat": "0644",  # 3.21, 3.22
+    "containerd_socket": "0660",  # 3.23, 3.24
+    "tls_ca": "0444",  # 3.9, 3.10
+    "tls_certificate": "0444",  # 3.11, 3.12
+    "tls_key": "0400",  # 3.13, 3.14
+}
+
+
+def test_every_file_of_the_benchmark_has_its_mode_and_owner(docker: dict[str, Any]) -> None:
+    docker["files"] = {name: {"path": f"/{name}", "exists": True} for name in LIMITS}
+    docker["files"]["registry_certificates"] = [{"path": "/certs.d/r/ca.crt", "exists": True}]  # 3.7, 3.8
+    expected = {f"/{name}": mode for name, mode in LIMITS.items()} | {"/certs.d/r/ca.crt": "0444"}
+    limits = _limits(docker)
+    assert limits.pop("/run/docker.sock") == {"mode": "0660", "owner": "root"}  # 3.15, 3.16
+    assert limits == {
+        path: {"mode": mode, "owner": "root", "group": "root"} for path, mode in expected.items()
+    }
+
+
 def test_an_unreadable_or_missing_file_is_left_out(docker: dict[str, Any]) -> None:
     unit = docker["files"]["service_unit"]["path"]
     docker["files"]["service_unit"] = {"unreadable": "time limit"}
