@@ -49,8 +49,11 @@ def conflicts(engine: Engine, settings: Mapping[str, Any]) -> list[str]:
     not named: the engine runs with it. Nor is a setting that `check_key` refuses by itself.
     """
     readable = {name: value for name, value in settings.items() if check_key(name, value, None) is None}
-    sight = _Sight(engine.predicted(readable), engine.owned | set(readable))
-    return [problem for keys, rule in _RULES if keys & sight.decided for problem in rule(sight)]
+    named = frozenset(readable)
+    sight = _Sight(engine.predicted(readable), engine.owned | named)
+    rules = [rule for keys, rule in _COMBINATIONS if keys & sight.decided]
+    rules += [rule for keys, rule in _VALUES if keys & named]
+    return [problem for rule in rules for problem in rule(sight)]
 
 
 def _live_restore(sight: _Sight) -> Iterator[str]:
@@ -172,7 +175,7 @@ def _seccomp_profile(sight: _Sight) -> Iterator[str]:
 
 
 # the keys of which the run has to decide on one, and the rule
-_RULES: tuple[tuple[frozenset[str], Callable[[_Sight], Iterator[str]]], ...] = (
+_COMBINATIONS: tuple[tuple[frozenset[str], Callable[[_Sight], Iterator[str]]], ...] = (
     (frozenset({"live-restore"}), _live_restore),
     (frozenset({"icc", "iptables", "ip6tables", "ipv6"}), _icc),
     (frozenset({"icc", "userland-proxy"}), _bridge_filter),
@@ -180,9 +183,12 @@ _RULES: tuple[tuple[frozenset[str], Callable[[_Sight], Iterator[str]]], ...] = (
     (frozenset({"cgroup-parent", "exec-opts"}), _cgroup_parent),
     (frozenset({"default-runtime", "runtimes"}), _default_runtime),
     (frozenset({"log-opts", "log-driver"}), _rotation),
-    (frozenset({"exec-opts"}), _cgroup_driver),
-    (frozenset({"log-opts", "log-driver"}), _log_options),
     (frozenset({"firewall-backend", "ip-forward"}), _forwarding),
     (frozenset({"firewall-backend", "features"}), _firewall_backend),
+)
+# the keys of which the user has to name one; with what comes back for ours the engine ran before
+_VALUES: tuple[tuple[frozenset[str], Callable[[_Sight], Iterator[str]]], ...] = (
+    (frozenset({"exec-opts"}), _cgroup_driver),
+    (frozenset({"log-opts", "log-driver"}), _log_options),
     (frozenset({"seccomp-profile"}), _seccomp_profile),
 )

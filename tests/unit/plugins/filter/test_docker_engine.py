@@ -99,6 +99,22 @@ def test_an_open_port_is_an_error_and_a_move_of_data_is_withheld(posture: dict[s
     assert wanted["keys"]["userns-remap"] == "default"
 
 
+def test_a_port_whose_certificates_go_in_the_same_run_is_an_error(posture: dict[str, Any]) -> None:
+    """An earlier run named the port with its certificates; this one names only the port."""
+    port = {"hosts": ["fd://", "tcp://0.0.0.0:2376"]}
+    tls = {"tlsverify": True, "tlscacert": "/ca.pem", "tlscert": "/cert.pem", "tlskey": "/key.pem"}
+    for name, value in {**port, **tls}.items():
+        setting = posture["docker"]["settings"][name]
+        setting.update(unowned=setting["configured"], configured=value, origin="file")
+    posture["docker"]["flags"]["next"].pop("hosts")
+    assert docker_engine_wanted(posture, settings={**port, **tls})["keys"]["hosts"] == port["hosts"]
+    assert "hosts" not in docker_engine_wanted(posture)["keys"]
+    with pytest.raises(
+        AnsibleFilterError, match="found tcp://0.0.0.0:2376 without tlsverify: true, tlscacert"
+    ):
+        docker_engine_wanted(posture, settings=port)
+
+
 @pytest.mark.parametrize(
     ("profile", "permissions", "rules", "hardened", "watched"),
     [

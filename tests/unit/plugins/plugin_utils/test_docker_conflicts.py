@@ -98,6 +98,14 @@ SECOND_RUNS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], str | No
     ({"log-driver": "journald"}, ROTATING, {"log-driver": "journald"}, None),
     ({}, {"bridge": ""}, {"bridge": "br7", "bip": "10.0.0.1/24"}, "found 'br7' together with bip"),
     ({"bip": "10.0.0.1/24"}, {"bridge": "br7"}, {}, None),
+    # an option that only the installed engine knows, beside one of the profile's: it runs with it
+    (
+        {},
+        {"log-opts": {"new": "x", "max-size": "1m"}},
+        {"log-driver": "local", "log-opts": {"new": "x"}},
+        None,
+    ),
+    ({"log-driver": "local"}, {}, {"log-opts": {"new": "x"}}, "found new, with which"),
 ]
 
 
