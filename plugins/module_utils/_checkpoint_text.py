@@ -9,7 +9,9 @@ from typing import Any
 
 __all__ = ["restore_text"]
 
-_READ_AGAIN = "files, modes, owners, units, sysctls and containers"
+_READ_AGAIN = (
+    "files, modes, owners, units and sysctls. Of Docker's containers none ended but those that are named here"
+)
 
 
 def restore_text(outcome: Mapping[str, Any], *, check_mode: bool = False) -> str:

@@ -267,8 +267,10 @@ pending:
   elements: dict
 proven:
   description:
-    - Whether files, attributes, units, sysctls, LSM modes and containers were read again, and are as they
-      should be. What the kernel or systemd has otherwise is a failure; RV(unproven) says what is left.
+    - Whether files, attributes, units, sysctls and LSM modes were read again and are as before, and Docker's
+      containers run that ran when the restore began and were not to end; after a run that did not end well,
+      also those that ran before it. What the kernel or systemd has otherwise is a failure; RV(unproven) says
+      what is left.
     - A key of the engine under RV(pending) is as before in the file, and not yet in force.
   returned: restore, not in check mode
   type: bool

@@ -22,7 +22,8 @@ OUTCOME: dict[str, list[Any]] = {
 def test_what_was_read_again_is_proven() -> None:
     assert restore_text(OUTCOME) == (
         "The host was restored: /etc/docker/daemon.json: put back. Read again and proven to be as before the "
-        "run: files, modes, owners, units, sysctls and containers."
+        "run: files, modes, owners, units and sysctls. Of Docker's containers none ended but those that are "
+        "named here."
     )
 
 
