@@ -93,11 +93,11 @@ def _attribute_paths(managed: Managed) -> list[str]:
 def _below(directory: str) -> list[str]:
     """What lies below a directory. Nothing that a user can replace: root leaves its attributes alone."""
     found: list[str] = []
+    if not _is_root_s(directory):
+        return found
     for place, directories, files in os.walk(directory):
-        if not _is_root_s(place):
-            directories.clear()
-            continue
         found += [f"{place}/{name}" for name in sorted((*directories, *files))]
+        directories[:] = [name for name in directories if _is_root_s(f"{place}/{name}")]
         if len(found) > _BELOW_LIMIT:
             raise CheckpointError(
                 f"{directory}{_BELOW}: found more than {_BELOW_LIMIT} files below it, accepted are as many. "

@@ -34,6 +34,11 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._port_files imp
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._systemd_unit import parse_properties
+from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
+    UNCHANGED,
+    UserFileError,
+    owner_of_path,
+)
 
 __all__ = ["DockerHost"]
 
@@ -68,7 +73,15 @@ class DockerHost:
         sticky = above.mode & stat.S_ISVTX
         if above.uid != 0 or (above.mode & _OTHERS_WRITE and not sticky):
             return f"others than root can write to {directory}"
-        return None
+        return self._obstacle_above(directory if sticky else path)
+
+    def _obstacle_above(self, path: str) -> Optional[str]:
+        """Why a path may lead elsewhere when it is followed again."""
+        try:
+            uid = owner_of_path(f"{self._root}{path}")
+        except UserFileError as error:
+            return str(error).replace(f" {UNCHANGED}", "")
+        return None if uid is None else f"user {uid} can replace a directory on the way to {path}"
 
     def check_names(self, owner: Optional[str], group: Optional[str]) -> None:
         """Raise `DockerHostError` for an owner or a group that does not exist."""

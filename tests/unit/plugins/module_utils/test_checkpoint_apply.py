@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,28 @@ def test_attributes_of_what_lies_below_a_directory_go_back(tmp_path: Path, syste
     assert key.stat().st_mode & 0o777 == 0o640
     # what somebody took away does not come back, and is no reason to try for ever
     assert differences(before, capture(system, known(before), Contents(), size_limit=1000)) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives directories away")
+def test_a_directory_of_a_user_s_is_not_even_listed(
+    tmp_path: Path, system: FakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "docker" / "theirs"
+    (theirs / "below").mkdir(parents=True)
+    os.chown(theirs, 1234, 1234)
+    listed: list[str] = []
+    scandir = os.scandir
+
+    def noted(path: str) -> Any:
+        listed.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", noted)
+    for top, seen in (("docker", ["docker/theirs"]), ("docker/theirs", []), ("docker/theirs/below", [])):
+        managed = Managed(attributes=(f"{tmp_path}/{top}/**",))
+        found = capture(system, managed, Contents(), size_limit=1000).attributes
+        assert list(found) == [f"{tmp_path}/{name}" for name in seen]
+    assert listed == [f"{tmp_path}/docker"]
 
 
 def test_a_directory_with_too_much_below_it_is_refused(

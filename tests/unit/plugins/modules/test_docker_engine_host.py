@@ -205,6 +205,26 @@ def test_a_directory_of_somebody_else_is_left(system: AuditedSystem) -> None:
     assert "others than root can write to /home/bob" in outcome["pending"]["/home/bob/key.pem"]
 
 
+@pytest.mark.parametrize("path", ["/home/bob/docker/key.pem", "/srv/docker/key.pem"])
+def test_a_directory_that_somebody_else_can_replace_is_left(system: AuditedSystem, path: str) -> None:
+    key = system.write("/home/bob/docker/key.pem")
+    key.chmod(0o666)
+    os.chown(system.local("/home/bob"), 1001, 1001)
+    system.link("/srv/docker", "../home/bob/docker")
+    outcome = _run(system, permissions=[{**DAEMON_JSON, "path": path}])
+    assert not outcome["changed"]
+    assert f"user 1001 can replace a directory on the way to {path}" in outcome["pending"][path]
+    assert stat.S_IMODE(key.stat().st_mode) == 0o666
+
+
+def test_a_directory_below_one_that_everybody_can_write_is_left(system: AuditedSystem) -> None:
+    system.write("/shared/docker/key.pem").chmod(0o666)
+    system.local("/shared").chmod(0o777)
+    outcome = _run(system, permissions=[{**DAEMON_JSON, "path": "/shared/docker/key.pem"}])
+    assert not outcome["changed"]
+    assert "/shared: others than its owner can write it" in outcome["pending"]["/shared/docker/key.pem"]
+
+
 def test_a_name_that_does_not_exist_is_refused_before_anything_changes(system: AuditedSystem) -> None:
     limits = [DAEMON_JSON, {"path": "/etc/docker", "group": "no-such-group"}]
     with pytest.raises(
