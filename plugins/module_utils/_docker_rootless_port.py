@@ -23,7 +23,9 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_rootles
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._engine_records import container_name
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import printable
+from ansible_collections.bulkhead.hardening.plugins.module_utils._home_storage import home_obstacle
 from ansible_collections.bulkhead.hardening.plugins.module_utils._id_programs import ID_PROGRAMS
+from ansible_collections.bulkhead.hardening.plugins.module_utils._mounts import Mount, read_mounts
 from ansible_collections.bulkhead.hardening.plugins.module_utils._named_accounts import named_accounts
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     Completed,
@@ -46,6 +48,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._user_session i
     CGROUPS,
     UserSession,
     account_environment,
+    legacy_cgroups,
 )
 
 __all__ = ["Host", "act", "look_at_host", "look_at_users"]
@@ -56,6 +59,7 @@ _SCRIPT = "dockerd-rootless.sh"
 _NETWORKS = ("slirp4netns", "pasta", "vpnkit", "gvisor-tap-vsock")
 _PACKAGES = "on Debian: docker.io, rootlesskit, uidmap and slirp4netns"
 _VERSION = re.compile(r"Docker version (\d+(?:\.\d+)+)")
+_DATA = ".local/share/docker"
 _SHOW_SECONDS = 60.0
 # dockerd tells systemd when it is ready; the first start makes its directories.
 _START_SECONDS = 300.0
@@ -107,15 +111,26 @@ def look_at_host(system: System) -> Host:
 def look_at_users(system: System, names: Sequence[str]) -> list[UserDaemon]:
     """Each user's daemon; raises `AccountError` for a name that cannot be meant."""
     accounts = named_accounts(system, names, "docker_rootless_users")
-    subids = read_subid_files(system) if accounts else None
-    return [_look(system, account, subids) for account in accounts]
+    if not accounts:
+        return []
+    subids = read_subid_files(system)
+    with system.process(1) as first:
+        mounts = read_mounts(first).mounts
+    return [_look(system, account, subids, mounts) for account in accounts]
 
 
-def _look(system: System, account: pwd.struct_passwd, subids: Optional[SubidFiles]) -> UserDaemon:
+def _look(
+    system: System, account: pwd.struct_passwd, subids: SubidFiles, mounts: Sequence[Mount]
+) -> UserDaemon:
     session = UserSession(system, account)
     facts = session_facts(system, account, subids)
     unreachable = session.unavailable() or ""
-    obstacle = unreachable or _lack_of_ids(facts)
+    obstacle = (
+        legacy_cgroups(system)
+        or home_obstacle(system, account, mounts, _DATA)
+        or unreachable
+        or _lack_of_ids(facts)
+    )
     unit: dict[str, str] = {}
     if not unreachable:
         properties = "UnitFileState,NeedDaemonReload,ExecReload"
@@ -183,7 +198,7 @@ def _daemon(system: System, session: UserSession, *, reloaded_at: Optional[float
 
 
 def _has_data(account: pwd.struct_passwd) -> bool:
-    path = f"{account.pw_dir}/.local/share/docker"
+    path = f"{account.pw_dir}/{_DATA}"
     try:
         return look_as(account.pw_uid, account.pw_gid, path, lambda _directory: b"", 0) is not None
     except UserFileError:

@@ -17,6 +17,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import (
     printable,
     unreadable,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._home_storage import overlay_on
 from ansible_collections.bulkhead.hardening.plugins.module_utils._mounts import mount_of
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import NotThere, PortError, System
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_rootless_docker import (
@@ -51,13 +52,6 @@ _CLIENT = ".docker/config.json"
 _ENVIRONMENT = {".config/environment.d": ".conf"}
 _PODMAN_SOCKET, _DOCKER_SOCKET = "podman/podman.sock", "docker.sock"
 _DOCKER_HOST = re.compile(r"^\s*(?:export\s+)?DOCKER_HOST=[\"']?([^\"'\s;]*)", re.MULTILINE)
-
-# Whether the kernel's overlay, as an unprivileged user mounts it, can have its upper directory there:
-# overlayfs.rst of the kernel ("upper filesystem"), and the man page of fuse-overlayfs.
-_OVERLAY = {
-    **dict.fromkeys(("btrfs", "ext4", "f2fs", "tmpfs", "xfs", "zfs"), "works"),
-    **dict.fromkeys(("9p", "cifs", "exfat", "nfs", "nfs4", "ntfs3", "overlay", "smb3", "vfat"), "fails"),
-}
 
 
 @dataclass(frozen=True)
@@ -222,14 +216,13 @@ def _file_system(account: pwd.struct_passwd, mounts: Any) -> Any:
     if mount is None:
         raise PortError(f"{printable(account.pw_dir)}: no mount holds it")
     kind = mount.filesystem
-    overlay = "fails" if kind.startswith("fuse") else _OVERLAY.get(kind, "unknown")
     return {
         "mount_point": printable(mount.mountpoint),
         "type": printable(kind),
         "nosuid": "nosuid" in mount.options,
         "nodev": "nodev" in mount.options,
         "noexec": "noexec" in mount.options,
-        "overlay": overlay,
+        "overlay": overlay_on(kind),
     }
 
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Optional
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import printable
+from ansible_collections.bulkhead.hardening.plugins.module_utils._home_storage import home_obstacle
 from ansible_collections.bulkhead.hardening.plugins.module_utils._id_programs import ID_PROGRAMS, rights_of
 from ansible_collections.bulkhead.hardening.plugins.module_utils._mounts import (
     Mount,
@@ -69,12 +70,6 @@ _MOUNTINFO_LIMIT = 4 * 1024 * 1024
 _SHOW_SECONDS = 60.0
 _PROBE_SECONDS = 60.0
 _STORAGE = ".local/share/containers/storage"
-# Where overlay cannot keep what containers write (Documentation/filesystems/overlayfs.rst: it wants extended
-# attributes and d_type; docs.docker.com/engine/security/rootless: no NFS), or every file has one owner.
-_NO_OVERLAY = frozenset(
-    ("nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "fuse.sshfs", "fuse.glusterfs", "vfat", "exfat")
-    + ("msdos", "ntfs", "ntfs3", "ecryptfs")
-)
 
 
 def look(system: System, wanted: Wanted) -> tuple[HostFacts, list[UserFacts]]:
@@ -134,7 +129,7 @@ def _user(
         unit=unit,
         running=running,
         running_unknown=unknown,
-        home_obstacle=_home_obstacle(system, account, mounts),
+        home_obstacle=home_obstacle(system, account, mounts, _STORAGE),
         at_boot=at_boot,
         at_boot_obstacle=obstacle,
     )
@@ -261,27 +256,3 @@ def _restart_unit_in(directory: int) -> bytes:
     except OSError:
         return b""
     return b"enabled"
-
-
-def _home_obstacle(system: System, account: pwd.struct_passwd, mounts: Sequence[Mount]) -> str:
-    home = account.pw_dir
-    try:
-        facts = system.stat(home)
-    except PortError as error:
-        return f"home: {printable(str(error))}"
-    if facts.type != "directory" or facts.uid != account.pw_uid:
-        return (
-            f"home {printable(home)}: found a {facts.type} of user {facts.uid}; accepted is a directory of "
-            "the user's own"
-        )
-    mount = mount_of(mounts, f"{home}/{_STORAGE}")
-    if mount is None:
-        return ""
-    place = f"home {printable(home)} lies on {printable(mount.mountpoint)}, "
-    if mount.filesystem in _NO_OVERLAY:
-        return f"{place}a {mount.filesystem} file system, which cannot hold the layers of containers"
-    if mount.read_only:
-        return f"{place}which is read-only"
-    if "noexec" in mount.options:
-        return f"{place}which is mounted noexec, so that no program of a container may start there"
-    return ""

@@ -24,7 +24,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import (
     System,
 )
 
-__all__ = ["CGROUPS", "UserSession", "account_environment", "sealed_input"]
+__all__ = ["CGROUPS", "UserSession", "account_environment", "legacy_cgroups", "sealed_input"]
 
 CGROUPS = "/sys/fs/cgroup"
 _OUTPUT_LIMIT = 1024 * 1024
@@ -43,6 +43,13 @@ def account_environment(account: pwd.struct_passwd) -> dict[str, str]:
 
 def _runtime_directory(account: pwd.struct_passwd) -> str:
     return f"/run/user/{account.pw_uid}"
+
+
+def legacy_cgroups(system: System) -> Optional[str]:
+    """Why no user's engine can set limits on this host; None: it has the unified hierarchy."""
+    if system.exists(f"{CGROUPS}/cgroup.controllers"):
+        return None
+    return "this host has no unified cgroup hierarchy, and cgroup v1 cannot be delegated safely"
 
 
 class UserSession:
@@ -96,8 +103,9 @@ class UserSession:
         if self.account.pw_uid == 0 or not wanted:
             return None
         try:
-            if not self._system.exists(f"{CGROUPS}/cgroup.controllers"):
-                return "this host has no unified cgroup hierarchy, and cgroup v1 cannot be delegated safely"
+            legacy = legacy_cgroups(self._system)
+            if legacy is not None:
+                return legacy
             found = self._system.read_text(f"{CGROUPS}{self.cgroup}/cgroup.controllers", limit=4096).split()
         except PortError as error:
             return str(error)

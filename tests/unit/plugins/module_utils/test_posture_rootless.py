@@ -19,6 +19,8 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils import (
     _posture_rootless,
     _posture_rootless_survey,
 )
+from ansible_collections.bulkhead.hardening.plugins.module_utils._home_storage import home_obstacle
+from ansible_collections.bulkhead.hardening.plugins.module_utils._mounts import parse_mountinfo
 from ansible_collections.bulkhead.hardening.plugins.module_utils._posture_rootless import collect_rootless
 from unit.fake_system import FakeSystem
 
@@ -205,6 +207,21 @@ def test_home_and_its_file_system(user_of_podman: Host) -> None:
         "noexec": False,
         "overlay": "fails",
     }
+
+
+@pytest.mark.parametrize(
+    ("filesystem", "expected"),
+    [("ext4", "works"), ("fuse.mergerfs", "fails"), ("ceph", "fails"), ("bcachefs", "unknown")],
+)
+def test_the_posture_and_the_roles_agree_on_file_systems(
+    user_of_podman: Host, filesystem: str, expected: str
+) -> None:
+    mounts = MOUNTS.replace("nfs4", filesystem)
+    user_of_podman.write("/proc/1/mountinfo", mounts)
+    assert user_of_podman.user()["home_file_system"]["overlay"] == expected
+    amber = user_of_podman.account(UID)
+    obstacle = home_obstacle(user_of_podman, amber, parse_mountinfo(mounts), ".local/share/docker")
+    assert ("cannot hold the layers" in obstacle) is (expected == "fails")
 
 
 @pytest.mark.parametrize("member", [True, False])

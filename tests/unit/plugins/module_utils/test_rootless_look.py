@@ -254,6 +254,7 @@ def test_what_the_user_says_of_the_restart_unit(
     "line, expected",
     [
         ("30 26 0:50 / /home rw shared:9 - nfs4 server:/home rw", "a nfs4 file system"),
+        ("30 26 0:50 / /home rw shared:9 - fuse.gocryptfs /srv rw", "a fuse.gocryptfs file system"),
         ("30 26 0:50 / /home rw,noexec shared:9 - ext4 /dev/vdb rw", "mounted noexec"),
         ("30 26 0:50 / /home ro shared:9 - ext4 /dev/vdb rw", "read-only"),
         ("30 26 0:50 / /home rw shared:9 - xfs /dev/vdb rw", ""),

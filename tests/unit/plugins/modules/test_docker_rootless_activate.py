@@ -99,6 +99,7 @@ class DaemonHost(FakeSystem):
             self.write(f"/etc/{name}", "amber:100000:65536\n")
         self.write("/sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n")
         self.write("/var/lib/systemd/linger/amber")
+        self.mount("/", "ext4")
         self.rootful = Rootful()
         self.bus = True
         self.enabled = False
@@ -111,7 +112,13 @@ class DaemonHost(FakeSystem):
     def stat(self, path: str, *, follow: bool = True) -> FileFacts:
         if path == f"/run/user/{AMBER}/bus" and self.bus:
             return FileFacts(**{**super().stat("/usr").__dict__, "type": "socket", "uid": AMBER})
+        if path == str(self.directory / "amber"):
+            return FileFacts(**{**super().stat("/usr").__dict__, "uid": AMBER})
         return super().stat(path, follow=follow)
+
+    def mount(self, directory: str, filesystem: str) -> None:
+        """As the first process has it."""
+        self.add_process(1, mountinfo=f"30 26 0:50 / {directory} rw shared:9 - {filesystem} /dev/vdb rw\n")
 
     def started_at(self, start_ticks: int) -> float:
         return float(start_ticks)
@@ -344,6 +351,11 @@ def test_who_is_no_user_is_named(host: DaemonHost) -> None:
             lambda host: host.failing.update(show=Completed((), 1, "", "Failed to connect to bus")),
             "the user's manager does not answer: Failed to connect to bus",
         ),
+        (
+            lambda host: host.local("/sys/fs/cgroup/cgroup.controllers").unlink(),
+            "no unified cgroup hierarchy",
+        ),
+        (lambda host: host.mount("/", "nfs4"), "a nfs4 file system, which cannot hold the layers"),
     ],
 )
 def test_a_user_who_lacks_something_is_pending(host: DaemonHost, lack: Any, reason: str) -> None:

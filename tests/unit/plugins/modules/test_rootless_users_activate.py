@@ -88,7 +88,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoginSystem:
     system.write(DROP_IN)  # as the module owned_config does; systemd has not read it yet
     look = "ansible_collections.bulkhead.hardening.plugins.module_utils._rootless_look"
     monkeypatch.setattr(f"{look}._lacks_rights", lambda *_: "")
-    monkeypatch.setattr(f"{look}._home_obstacle", lambda *_: "")
+    monkeypatch.setattr(f"{look}.home_obstacle", lambda *_: "")
     monkeypatch.setattr(
         rootless_users_activate.look.__globals__["UserSession"], "without_socket", lambda *_: None
     )
