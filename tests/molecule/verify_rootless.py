@@ -66,3 +66,9 @@ def test_no_line_of_others_was_changed(host: Host, path: str) -> None:
 def test_the_user_lingers_and_has_a_bus(host: Host, user: str) -> None:
     assert host.file(f"/var/lib/systemd/linger/{user}").exists
     assert host.file(f"/run/user/{host.user(user).uid}/bus").is_socket
+
+
+def test_podman_is_of_the_release_that_the_readme_says(host: Host) -> None:
+    release = host.check_output("podman --version").split()[-1]
+    expected = {"debian-12": "4.3.", "debian-13": "5.4.", "debian-sid": "5.8."}
+    assert release.startswith(expected[host.check_output("hostname")])
