@@ -170,8 +170,12 @@ def _remove_directories(wanted: HostState, applied: Applied) -> None:
 
 
 def changed_files(wanted: HostState, found: HostState) -> list[str]:
-    """The files that are not as wanted."""
-    return [path for path, state in wanted.files.items() if not same_file(state, found.files[path])]
+    """The files that are not as wanted. What could not be read is left, whatever it has become."""
+    return [
+        path
+        for path, state in wanted.files.items()
+        if state.kind != "unreadable" and not same_file(state, found.files[path])
+    ]
 
 
 def engine_needed(

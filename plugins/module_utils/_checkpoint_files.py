@@ -31,6 +31,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._file_replaceme
     sync_directory,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._user_files import (
+    NoWayError,
     UserFileError,
     is_member,
     missing_directories_as,
@@ -51,6 +52,8 @@ __all__ = [
 
 _KINDS = {stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFDIR: "directory", stat.S_IFSOCK: "socket"}
 _GONE = (errno.ENOENT, errno.ENOTDIR)
+# As owned_config takes at most: no user fills up the room of the others.
+_USER_FILE_LIMIT = 1024 * 1024
 
 
 def capture_file(path: str, *, limit: int) -> tuple[FileState, Optional[bytes]]:
@@ -58,9 +61,12 @@ def capture_file(path: str, *, limit: int) -> tuple[FileState, Optional[bytes]]:
 
     :raises CheckpointError: it is neither a regular file nor a link, is longer than `limit`, or is unreadable
     """
-    uid = owner_of_path(path)
+    try:
+        uid = owner_of_path(path)
+    except NoWayError as error:
+        return _unreadable(error), None
     if uid is not None:
-        return _capture_as(uid, path, limit)
+        return _capture_as(uid, path, min(limit, _USER_FILE_LIMIT))
     with _reading(path):
         status = _status(path)
         if status is None:
@@ -87,7 +93,7 @@ def _capture_as(uid: int, path: str, limit: int) -> tuple[FileState, Optional[by
         primary = primary_group(uid)
         found = read_file_as(uid, primary, path, limit)
     except UserFileError as error:
-        return FileState("unreadable", target=str(error)), None
+        return _unreadable(error), None
     if found is None:
         return ABSENT, None
     checksum = hashlib.sha256(found.content).hexdigest()
@@ -101,6 +107,10 @@ def _capture_as(uid: int, path: str, limit: int) -> tuple[FileState, Optional[by
         gid=found.gid if found.gid != primary and is_member(uid, found.gid) else None,
     )
     return state, found.content
+
+
+def _unreadable(error: UserFileError) -> FileState:
+    return FileState("unreadable", target=str(error))
 
 
 def capture_attributes(path: str) -> FileState:
@@ -172,10 +182,17 @@ def temporaries(paths: Iterable[str]) -> list[str]:
     found: set[str] = set()
     for path in paths:
         directory, name = os.path.split(path)
-        if owner_of_path(path) is None and os.path.isdir(directory):
+        if _is_root_s(path) and os.path.isdir(directory):
             pattern = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}(\.link)?")
             found |= {f"{directory}/{entry}" for entry in os.listdir(directory) if pattern.fullmatch(entry)}
     return sorted(found)
+
+
+def _is_root_s(path: str) -> bool:
+    try:
+        return owner_of_path(path) is None
+    except NoWayError:
+        return False
 
 
 def put_attributes(path: str, wanted: FileState) -> None:

@@ -29,6 +29,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._errors import 
 
 __all__ = [
     "NOT_REMOVED",
+    "NoWayError",
     "UserFile",
     "UserFileError",
     "is_member",
@@ -62,6 +63,10 @@ class UserFileError(BulkheadError):
     """A file of a user's could not be read or written as that user; the text says why."""
 
 
+class NoWayError(UserFileError):
+    """Root does not get to a file's directory: what is on the way may not be looked at, or is none."""
+
+
 @dataclass(frozen=True)
 class UserFile:
     """A regular file as its user reads it. `mode` holds the permission bits."""
@@ -86,6 +91,7 @@ def owner_of_path(path: str) -> Optional[int]:
 
     None: root alone can (or, where this does not run as root, the user it runs as).
 
+    :raises NoWayError: something on the way cannot be looked at, or is no directory
     :raises UserFileError: not an absolute path; or a directory that a group or everybody can write, so that
         it is no single user's
     """
@@ -258,7 +264,7 @@ def _place(path: str) -> _Place:
         if status.st_uid not in (0, os.geteuid()):
             return _Place(directory, tuple(names), status.st_uid)
         if not stat.S_ISDIR(status.st_mode):
-            raise UserFileError(f"{directory}: it is not a directory. {UNCHANGED}")
+            raise NoWayError(f"{directory}: it is not a directory. {UNCHANGED}")
         shared = _is_shared(directory, status)
     if shared:
         raise UserFileError(
@@ -279,11 +285,11 @@ def _status_or_none(path: str) -> Optional[os.stat_result]:
 
 @contextlib.contextmanager
 def _told_of(path: str) -> Iterator[None]:
-    """Turn an `OSError` into a `UserFileError` that names the path and the reason."""
+    """Turn an `OSError` into a `NoWayError` that names the path and the reason."""
     try:
         yield
     except OSError as error:
-        raise UserFileError(f"{path}: {os.strerror(error.errno or 0)}. {UNCHANGED}") from error
+        raise NoWayError(f"{path}: {os.strerror(error.errno or 0)}. {UNCHANGED}") from error
 
 
 def _refuse_foreign_link(path: str, status: os.stat_result) -> None:

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_ope
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._checkpoint_state import (
     CheckpointError,
+    FileState,
     UnitState,
 )
 from ansible_collections.bulkhead.hardening.plugins.module_utils._docker_health import NotProbed
@@ -668,3 +670,120 @@ def test_a_user_s_link_is_not_followed_and_stops_nothing(host: CheckpointHost, o
     assert host.content() == before
     host.open("two")
     host.commit("two")
+
+
+def _fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/etc/shadow")
+
+
+def _link_above(path: Path) -> None:
+    path.unlink()
+    path.parent.rmdir()
+    path.parent.symlink_to("/etc")
+
+
+def _directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _hard_link(path: Path) -> None:
+    secret = path.parents[2] / "secret"
+    secret.write_text("root's")
+    secret.chmod(0o600)
+    path.unlink()
+    os.link(secret, path)
+
+
+def _as_much_as_a_checkpoint_takes(path: Path) -> None:
+    os.truncate(path, 64 * 1024 * 1024)
+
+
+def _no_home(path: Path) -> None:
+    """As with /bin/sh in the place of a home."""
+    path.unlink()
+    path.parent.rmdir()
+    path.parents[1].rmdir()
+    path.parents[1].touch()
+    os.chown(path.parents[1], 0, 0)
+
+
+@pytest.fixture
+def hostile(host: CheckpointHost, own: Path, reachable: Path) -> Path:
+    """A managed file of another user, which comes before the one of `own`."""
+    path = reachable / "hostile" / ".config" / "containers.conf"
+    path.parent.mkdir(parents=True)
+    path.write_text("hostile")
+    for place in (path.parents[1], path.parent, path):
+        os.chown(place, NOBODY, NOBODY)
+    host.names.insert(0, str(path))
+    return path
+
+
+def _before(host: CheckpointHost, identifier: str, path: Path) -> FileState:
+    return host.transaction().store.load(identifier).before.files[str(path)]
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (_fifo, "it is not a regular file"),
+        (_link, "a symbolic link"),
+        (_link_above, "a symbolic link"),
+        (_directory, "it is not a regular file"),
+        (_hard_link, "Permission denied"),
+        (_as_much_as_a_checkpoint_takes, "it is longer than 1048576 bytes"),
+        (_no_home, "hostile: it is not a directory"),
+    ],
+)
+def test_no_user_keeps_a_run_from_another_s_file(
+    host: CheckpointHost, own: Path, hostile: Path, make: Callable[[Path], None], reason: str
+) -> None:
+    make(hostile)
+    before = host.content()
+    identifier = host.open()["id"]
+    assert reason in (_before(host, identifier, hostile).target or "")
+    own.write_text("by the run")
+    host.write("a.json", "{}")
+    outcome = host.restore(identifier)
+    assert own.read_text() == "theirs"
+    assert host.content() == before
+    assert str(own) in outcome["restored"]
+    host.open("two")
+    host.commit("two")
+
+
+def _served_by_a_user(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """As with a file system in user space on the home, to which root does not get (fuse(4))."""
+    lstat = os.lstat
+
+    def refuse(path: str) -> os.stat_result:
+        if Path(path) == home:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return lstat(path)
+
+    monkeypatch.setattr(os, "lstat", refuse)
+
+
+def test_a_home_that_keeps_root_out_stops_neither_a_run_nor_a_restore(
+    host: CheckpointHost, own: Path, hostile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        _served_by_a_user(patch, hostile.parents[1])
+        identifier = host.open()["id"]
+        assert "hostile: Permission denied" in (_before(host, identifier, hostile).target or "")
+        own.write_text("by the run")
+        host.restore(identifier)
+        assert own.read_text() == "theirs"
+    identifier = host.open("two")["id"]
+    own.write_text("by the run")
+    _served_by_a_user(monkeypatch, hostile.parents[1])
+    outcome = host.restore(identifier, "two")
+    assert own.read_text() == "theirs"
+    assert [conflict["path"] for conflict in outcome["conflicts"]] == [str(hostile)]

@@ -249,6 +249,17 @@ def test_a_directory_of_a_user_s_is_not_even_listed(
     assert listed == [f"{tmp_path}/docker"]
 
 
+def test_a_file_of_which_nothing_was_known_is_left_when_it_can_be_read_again(
+    tmp_path: Path, system: FakeSystem
+) -> None:
+    path = tmp_path / "containers.conf"
+    path.write_text("theirs")
+    wanted = HostState(files={str(path): FileState("unreadable", target="it is not a regular file")})
+    found = capture(system, known(wanted), Contents(), size_limit=1024)
+    assert apply(system, wanted, found, {}).actions == []
+    assert path.read_text() == "theirs"
+
+
 def test_a_directory_with_too_much_below_it_is_refused(
     tmp_path: Path, system: FakeSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
