@@ -21,12 +21,14 @@ class RootlessVerdict:
     :ivar pending: by user (or `host`) and topic, `{"amber: delegation": reason}`
     :ivar failed: users who should be proven and are not, with the reason
     :ivar collisions: of subordinate ids, as the module subid gives them
+    :ivar unusable: lines of subuid and subgid that were left, as the module subid gives them
     """
 
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     pending: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     collisions: list[Any] = field(default_factory=list)
+    unusable: list[Any] = field(default_factory=list)
 
 
 def judge_users(
@@ -41,7 +43,7 @@ def judge_users(
     :param after: of rootless_users_activate
     :param predicted: in check mode nothing is proven, and that is no reason for waiting
     """
-    verdict = RootlessVerdict(collisions=list(subids["collisions"]))
+    verdict = RootlessVerdict(collisions=list(subids["collisions"]), unusable=list(subids["unusable"]))
     verdict.pending = {key: reason for key, reason in after["pending"].items() if key.startswith(_HOST)}
     by_user = {proof["user"]: proof for proof in proofs}
     for name, facts in after["users"].items():

@@ -8,7 +8,12 @@ from ansible_collections.bulkhead.hardening.plugins.filter.rootless_users import
 
 verdict = FilterModule().filters()["rootless_users_verdict"]
 
-SUBIDS: dict[str, Any] = {"pending": {}, "collisions": [{"text": "x"}], "ranges": {"amber": {"uid": [1]}}}
+SUBIDS: dict[str, Any] = {
+    "pending": {},
+    "collisions": [{"text": "x"}],
+    "unusable": [{"line": 4}],
+    "ranges": {"amber": {"uid": [1]}},
+}
 
 
 def after(pending: dict[str, str] | None = None, host: dict[str, str] | None = None) -> dict[str, Any]:
@@ -29,7 +34,7 @@ def test_a_proven_user() -> None:
     result = verdict(after(), subids=SUBIDS, proofs=proof(proven=True))
     assert (result["pending"], result["failed"]) == ({}, {})
     assert result["users"]["amber"]["subids"] == {"uid": [1]}
-    assert result["collisions"] == [{"text": "x"}]
+    assert (result["collisions"], result["unusable"]) == ([{"text": "x"}], [{"line": 4}])
 
 
 def test_a_user_who_has_everything_and_is_not_proven_fails() -> None:

@@ -32,6 +32,7 @@ FOREIGN = "# by hand\n\nbob:100000:65536\nnonsense\ndockremap:165536:65536\n"
 PODMAN = "alice/.local/share/containers/storage"
 DOCKER = "alice/.local/share/docker"
 MIGRATE = ("podman", "system", "migrate")
+PATHS = ("/etc/subuid", "/etc/subgid")
 
 
 class ShadowSystem(FakeSystem):
@@ -127,6 +128,23 @@ def test_the_four_runs(system: ShadowSystem) -> None:
         again = _run(system, check=check)
         assert not again["changed"]
         assert (again["diff"]["after"], again["ranges"]) == ("", done["ranges"])
+
+
+def test_what_is_wrong_in_the_lines_of_others_is_told_for_both_files(system: ShadowSystem) -> None:
+    lines = "cedar:oops:65536\nghost:400000:65536\ngone:430000:65536\nghost:400000:65536\nbob:100000:65536\n"
+    for path in PATHS:
+        system.write(path, lines + "bob:100000:65536\n")
+    done = _run(system)
+    told = [(item["path"], item["kind"], item["lines"], item["owners"]) for item in done["collisions"]]
+    assert told == [
+        (path, *found)
+        for path in PATHS
+        for found in (("same_owner", [5, 6], ["bob"]), ("ranges", [2, 3, 4], ["ghost", "gone"]))
+    ]
+    assert [(item["path"], item["line"], item["text"]) for item in done["unusable"]] == [
+        (path, 1, "cedar:oops:65536") for path in PATHS
+    ]
+    assert all("decimal numbers" in item["reason"] for item in done["unusable"])
 
 
 def test_bytes_that_are_no_text_stay(system: ShadowSystem) -> None:
