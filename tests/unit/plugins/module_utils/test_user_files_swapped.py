@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The Bulkhead authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a user swaps in while a run is at their file: on every way to it, root's files stay as they are."""
+"""What a user puts in the place of their file, also mid-run: on every way to it root's stay as they are."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import os
 import pwd
 import re
 import stat
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -301,3 +303,44 @@ def test_what_is_no_file_of_the_user_s_is_noted_and_left(
     assert place.of_root() == before
     if kind != stat.S_IFREG:
         assert stat.S_IFMT(place.path.lstat().st_mode) == kind
+
+
+_MOUNT = (
+    'mount -t tmpfs -o "uid=$1,gid=$2,mode=755,size=16k" none "$3" && echo theirs > "$3/config"'
+    ' && chown "$1:$2" "$3/config" && mount -o "remount,$4" "$3" && exec "$5" -c "$6" "$1" "$2" "$3"'
+)
+_ACT = f"""
+import os, sys
+from pathlib import Path
+from {write_as.__module__} import UserFileError, read_as, write_as
+
+uid, gid, path = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3], "config")
+try:
+    write_as(uid, gid, str(path), b"x" * 65536, 0o600)
+except UserFileError as error:
+    print(error)
+assert read_as(uid, gid, str(path), 100) == b"theirs\\n"
+assert os.listdir(path.parent) == ["config"]
+"""
+
+
+def _mounts() -> bool:
+    try:
+        tried = subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"], check=False)
+    except FileNotFoundError:
+        return False
+    return tried.returncode == 0
+
+
+@pytest.mark.skipif(not _mounts(), reason="mount namespaces are not allowed here")
+@pytest.mark.parametrize(
+    ("option", "reason"), [("ro", "Read-only file system"), ("rw", "No space left on device")]
+)
+def test_a_home_that_is_a_mount_and_refuses_keeps_the_file_that_it_has(
+    place: Place, option: str, reason: str
+) -> None:
+    uid, gid = str(NOBODY.pw_uid), str(NOBODY.pw_gid)
+    script = ["sh", "-c", _MOUNT, "sh", uid, gid, str(place.home), option, sys.executable, _ACT]
+    done = subprocess.run(["unshare", "--mount", *script], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{place.home}/config: as user {uid}: {reason}. Nothing was changed.\n"
