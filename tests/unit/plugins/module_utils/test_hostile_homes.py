@@ -112,6 +112,7 @@ def test_trust_in_images(system: FakeSystem, made: Callable[[Path], None]) -> No
 
 
 def test_docker_without_root(system: FakeSystem, made: Callable[[Path], None]) -> None:
+    system.add_process(1, mountinfo="26 1 254:0 / / rw shared:1 - ext4 /dev/vda rw\n")
     first, second = look_at_users(system, NAMES)
     assert (first.name, first.data) == ("first", made is _fifos_below)
     assert (second.name, second.data) == ("second", True)
