@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible_collections.bulkhead.hardening.plugins.module_utils._facts import printable
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import PortError
+from ansible_collections.bulkhead.hardening.plugins.module_utils._run_fence import changing
 from ansible_collections.bulkhead.hardening.plugins.module_utils._subid import decide
 from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_model import (
     LEAST_COUNT,
@@ -54,8 +55,9 @@ def allocate(params: dict[str, Any], host: SubidHost, *, check_mode: bool) -> di
     if plan.migrate and not host.has_podman():
         plan.notices += [f"{user}: podman is not installed; its storage was left." for user in plan.migrate]
         plan.migrate = []
-    if not check_mode:
-        _migrate(host, view, plan)
+    if plan.migrate and not check_mode:
+        with changing(params["checkpoint"]):
+            _migrate(host, view, plan)
     lines = plan.lines()
     return {
         "changed": bool(lines),
@@ -98,7 +100,7 @@ def _look_and_write(params: dict[str, Any], host: SubidHost, *, check_mode: bool
     plan = decide(wanted, view.host)
     if check_mode or not plan.additions:
         return view, plan
-    with host.locks(params["lock_timeout"]):
+    with changing(params["checkpoint"]), host.locks(params["lock_timeout"]):
         # Homes and directories, which can be slow, were looked at without holding anybody up.
         if host.basis() != view.basis:
             view = host.look(wanted)

@@ -20,6 +20,7 @@ description:
   - Waits for C(useradd), C(usermod) and C(userdel), and they wait for it, by their own locks.
   - Where subordinate ids come from a directory (C(subid) in C(/etc/nsswitch.conf)), it reads them by
     C(getsubids), and edits nothing.
+extends_documentation_fragment: bulkhead.hardening.open_checkpoint
 options:
   users:
     description: Names of accounts. With an empty list, the module only reports.
@@ -203,6 +204,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "users": {"type": "list", "elements": "str", "required": True},
     **OPTIONS,
     "lock_timeout": {"type": "int", "default": 30},
+    "checkpoint": {"type": "str"},
 }
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from ansible_collections.bulkhead.hardening.plugins.module_utils import _subid_port
 from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import Completed
+from ansible_collections.bulkhead.hardening.plugins.module_utils._run_fence import FenceError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._shadow_locks import ShadowLockError
 from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_port import SubidHost
 from ansible_collections.bulkhead.hardening.plugins.module_utils._subid_storage import FILE_LIMIT
@@ -79,10 +80,20 @@ def _run(system: FakeSystem, *, check: bool = False, host: SubidHost | None = No
         "reserved": [],
         "migrate": False,
         "lock_timeout": 0,
+        "checkpoint": None,
         **options,
     }
     module: Any = SimpleNamespace(params=params, check_mode=check)
     return run(module, host or SubidHost(system, str(system.directory)))
+
+
+def test_a_run_whose_checkpoint_is_not_there_changes_nothing(system: FakeSystem) -> None:
+    before = [_text(system, path) for path in PATHS]
+    ended = {"checkpoint": "20261125T050000Z-0a1b"}
+    with pytest.raises(FenceError, match="20261125T050000Z-0a1b"):
+        _run(system, **ended)
+    assert [_text(system, path) for path in PATHS] == before
+    assert _run(system, check=True, **ended)["added"]
 
 
 def _text(system: FakeSystem, path: str) -> str:
@@ -468,7 +479,7 @@ from ansible_collections.bulkhead.hardening.plugins.module_utils._ports import S
 from {run.__module__} import run
 
 def allocate(*users, **options):
-    usual = {{"count": 65536, "reserved": [], "migrate": False, "lock_timeout": 50}}
+    usual = {{"count": 65536, "reserved": [], "migrate": False, "lock_timeout": 50, "checkpoint": None}}
     module = SimpleNamespace(params={{"users": list(users), **usual, **options}}, check_mode=False)
     return run(module, SubidHost(System()))
 
