@@ -7,6 +7,7 @@ from __future__ import annotations
 from observations import assert_converged, assert_predicted
 from rootless import IMAGE, as_user
 from testinfra.host import Host
+from verify_docker_rootless import engine_of_root
 
 # The checkpoint's two, three of rootless_users, two of podman_policy, and three of docker_rootless.
 MOST_REMOTE_CALLS = 10
@@ -18,6 +19,10 @@ def test_check_mode_predicted_what_was_changed(host: Host) -> None:
 
 def test_a_converged_run_changes_nothing_and_makes_few_remote_calls(host: Host) -> None:
     assert_converged(host, most_calls=MOST_REMOTE_CALLS)
+
+
+def test_the_engine_of_root_runs_on_as_the_same_process(host: Host) -> None:
+    assert engine_of_root(host) == host.file("/var/tmp/root-engine").content_string
 
 
 def test_a_container_is_started_that_comes_back(host: Host) -> None:
