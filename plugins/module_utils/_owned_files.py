@@ -308,11 +308,15 @@ def _made_with(path: str, facts: OwnedFile) -> list[str]:
 
 
 def _missing(path: str) -> list[str]:
-    """The directories that are to be made for a file: root makes one, a user all of their own."""
+    """The directories that are to be made for a file."""
     uid = owner_of_path(path)
     if uid is not None:
         return missing_directories_as(uid, primary_group(uid), path)
-    return [] if os.path.isdir(_directory(resolve(path))) else [_directory(path)]
+    return list(itertools.takewhile(_is_missing, _directories(path)))
+
+
+def _is_missing(directory: str) -> bool:
+    return not os.path.isdir(directory)
 
 
 def _remove_directories(before: Ledger, after: Ledger) -> None:
@@ -382,20 +386,20 @@ def _remove_if_there(path: str) -> None:
 
 @contextlib.contextmanager
 def _directory_for(target: str) -> Iterator[None]:
-    """The file's directory, made where it is missing, and gone again when nothing came into it."""
-    directory = _directory(target)
-    if os.path.isdir(directory):
+    """The file's directories, made where they are missing, and gone again when nothing came into them."""
+    with contextlib.ExitStack() as cleanup:
+        for directory in reversed(list(itertools.takewhile(_is_missing, _directories(target)))):
+            try:
+                os.mkdir(directory, NEW_DIRECTORY_MODE)
+            except OSError as error:
+                raise OwnedFileError(f"{directory}: {os.strerror(error.errno or 0)}. {UNCHANGED}") from error
+            cleanup.callback(_remove_if_empty, directory)
         yield
-        return
-    try:
-        os.mkdir(directory, NEW_DIRECTORY_MODE)
-    except OSError as error:
-        raise OwnedFileError(f"{directory}: {os.strerror(error.errno or 0)}. {UNCHANGED}") from error
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            os.rmdir(directory)
+
+
+def _remove_if_empty(directory: str) -> None:
+    with contextlib.suppress(OSError):
+        os.rmdir(directory)
 
 
 def _new_file(descriptor: int) -> None:

@@ -167,6 +167,22 @@ def test_it_goes_with_the_last_of_our_files(store: LedgerStore, dropin: Path, fi
     assert not dropin.parent.exists()
 
 
+def test_every_directory_that_was_made_for_a_file_goes_with_it(store: LedgerStore, tmp_path: Path) -> None:
+    path = tmp_path / "containers.rootless.conf.d" / "1002" / "99-bulkhead.conf"
+    _write(store, _new(path, "new", created=True))
+    assert store.read().files[str(path)].directories_made == 2
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
+    _release(store, path)
+    assert not path.parents[1].exists()
+
+
+def test_a_refused_file_leaves_none_of_its_directories(store: LedgerStore, tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "c.conf"
+    with pytest.raises(OwnedFileError, match="refuses the new content"):
+        _write(store, _new(path, "new", created=True), validator=Validator(System(), ["/bin/false", "%s"]))
+    assert not path.parents[1].exists()
+
+
 def test_a_directory_that_was_there_stays_when_it_is_empty(store: LedgerStore, target: Path) -> None:
     target.unlink()
     _write(store, _new(target, "new", created=True))
