@@ -125,11 +125,12 @@ def _refuse_twice(found: Sequence[Mapping[str, Any]]) -> None:
     """Each entry of `files` is merged by itself, so that two of one file would undo each other."""
     paths: dict[str, str] = {}
     for file in found:
-        first = paths.setdefault(file["target"], file["path"])
-        if first is not file["path"]:
+        if file["target"] in paths:
             raise MergeError(
-                f"files: found {first} and {file['path']}, which are the same file; accepted is each once."
+                f"files: found {paths[file['target']]} and {file['path']}, which are the same file; "
+                "accepted is each once."
             )
+        paths[file["target"]] = file["path"]
 
 
 def _current(found: Mapping[str, Any]) -> CurrentFile:

@@ -48,7 +48,7 @@ def reference_problems(system: System, text: str) -> list[str]:
     """
     settings = parse_json(text) if text.strip() else {}
     return [
-        *user_reference_problems(system, text),
+        *_named_by_every_daemon(system, settings),
         *plugin_problems(system, settings),
         *_remap_problems(system, settings.get("userns-remap")),
     ]
@@ -59,7 +59,10 @@ def user_reference_problems(reader: Reader, text: str) -> list[str]:
 
     It is not remapped, and has its plugins in a /run of its own, which nobody else sees.
     """
-    settings = parse_json(text) if text.strip() else {}
+    return _named_by_every_daemon(reader, parse_json(text) if text.strip() else {})
+
+
+def _named_by_every_daemon(reader: Reader, settings: Mapping[str, Any]) -> list[str]:
     return [
         *profile_problems(reader, settings.get("seccomp-profile")),
         *_tls_problems(reader, settings),

@@ -170,8 +170,10 @@ def target_of(path: str) -> str:
 
 
 def same_file(path: str, other: str) -> bool:
-    """Whether two paths name one file; links may only lead within a directory."""
-    return path == other or (_directory(path) == _directory(other) and target_of(path) == target_of(other))
+    """Whether two paths name one file, by a link within a directory. A link of `other` is no error."""
+    if path == other or _directory(path) != _directory(other) or owner_of_path(path) is not None:
+        return path == other
+    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _directory(path: str) -> str:

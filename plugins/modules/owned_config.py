@@ -353,11 +353,13 @@ _LOOKS: dict[str, Look] = {"docker_daemon": reference_problems, "containers_poli
 def read(store: LedgerStore, paths: list[str]) -> list[dict[str, Any]]:
     """The texts of the files, and what the ledger says of them."""
     ledger = store.read()
+    known = {entry.path for entry in ledger.keys}
+    names = {path: {other for other in known if same_file(path, other)} for path in paths}
     return [
         {
             **read_file(path),
             "target": target_of(path),
-            "keys": [entry.as_json() for entry in ledger.keys if same_file(entry.path, path)],
+            "keys": [entry.as_json() for entry in ledger.keys if entry.path in names[path]],
             "facts": ledger.files[path].as_json() if path in ledger.files else None,
         }
         for path in paths

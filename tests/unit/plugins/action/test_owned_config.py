@@ -326,6 +326,14 @@ def test_a_file_is_named_once_in_a_call(operator: Operator, alias: bool) -> None
     assert operator.file.read_text() == "{}"
 
 
+def test_what_became_of_another_file_of_ours_beside_it_is_no_error(operator: Operator) -> None:
+    beside = operator.file.with_name("other.json")
+    operator.run_files([{"path": str(beside), "keys": {"a": 1}}])
+    beside.unlink()
+    beside.symlink_to("/dev/null")
+    assert operator.run({"keys": {"icc": False}})["changed"]
+
+
 def test_another_name_of_a_file_hides_no_owner(operator: Operator) -> None:
     alias = operator.file.with_name("alias.json")
     alias.symlink_to(operator.file.name)
